@@ -1,0 +1,279 @@
+// `npm run demo`: the main job on this machine, in a temporary home, with real processes.
+//
+// Two members' daemons and an embedded broker; one message sent with curl and read at the other side; then the point of
+// the product: messages flow both ways while broker and daemons are killed with SIGKILL and some sends are repeated with
+// the same key. It ends with what was acknowledged, delivered, doubled and lost, and exits 1 unless the last two are 0.
+//
+//   --short   a third of the kills, for CI
+//   --seed N  the same kills and messages again
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import http from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { build, install, root } from './prepare.mjs'
+
+const short = process.argv.includes('--short')
+const seed = process.argv.includes('--seed')
+  ? Number(process.argv[process.argv.indexOf('--seed') + 1])
+  : Date.now() % 1e6
+/** Processes killed, and how long a sender pauses between two messages. */
+const plan = { kills: short ? 4 : 12, pauseMs: 10 }
+/** Requests that one member has open at a time. */
+const sendersPerMember = 8
+/** One send in this many is made twice with the same key. */
+const repeatEvery = 10
+
+const random = mulberry32(seed)
+const started = performance.now()
+const place = mkdtempSync(join(tmpdir(), 'claudemesh-demo-'))
+const alice = member('alice')
+const bob = member('bob')
+
+process.on('SIGINT', () => process.exit(130))
+process.on('exit', cleanUp)
+
+install()
+build()
+await main()
+
+async function main() {
+  chapter('Two members, one broker')
+  shown(alice, ['init', '--mesh', 'demo', '--name', 'alice'])
+  shown(alice, ['daemon', 'start'])
+  const { token } = JSON.parse(claudemesh(alice, ['invite', 'create', '--json']))
+  say('$ claudemesh invite create | claudemesh join - --name bob --persistent')
+  claudemesh(bob, ['join', '-', '--name', 'bob', '--persistent'], token)
+  shown(bob, ['daemon', 'start'])
+  await until('both members see each other', async () => (await sees(alice, 'bob')) && (await sees(bob, 'alice')))
+
+  chapter('One message, with nothing but curl')
+  const send = ['--unix-socket', alice.socket, 'http://localhost/v1/send', '-H', 'content-type: application/json']
+  const text = '{"to":"@bob","message":"build is green"}'
+  say(
+    `$ curl --unix-socket ${alice.socket} http://localhost/v1/send \\\n       -H 'content-type: application/json' -d '${text}'`,
+  )
+  say(curl([...send, '-d', text]))
+  await until('the message is in the other inbox', async () => (await get(bob, '/v1/inbox'))?.messages.length === 1)
+  shown(bob, ['inbox'])
+
+  chapter(`Messages both ways while everything is killed (seed ${seed})`)
+  const sent = new Map()
+  const stop = new AbortController()
+  const traffic = Promise.all([
+    pour(alice, bob, { sent, signal: stop.signal }),
+    pour(bob, alice, { sent, signal: stop.signal }),
+  ])
+  const killed = await killAround()
+  stop.abort()
+  await traffic
+  say(`${sent.size} sends acknowledged; killed ${count(killed)}. Waiting until everything has arrived ...`)
+  await bringBack()
+  await until('both outboxes are empty', async () => (await isDrained(alice)) && (await isDrained(bob)), 60_000)
+
+  chapter('The balance')
+  process.exitCode = balance(sent, [await readInbox(alice), await readInbox(bob)].flat()) ? 0 : 1
+}
+
+/** Sends until it is told to stop, each message until it is acknowledged, some of them twice. */
+async function pour(from, to, { sent, signal }) {
+  let next = 0
+  await Promise.all(
+    Array.from({ length: sendersPerMember }, async () => {
+      while (!signal.aborted) {
+        next += 1
+        const number = next
+        const key = `${from.name}-${number}`
+        const twice = number % repeatEvery === 0
+        const body = { to: `@${to.name}`, message: `message ${number} of ${from.name}`, client_message_id: key }
+        const first = await sendUntilAcknowledged(from, body)
+        const second = twice ? await sendUntilAcknowledged(from, body) : first
+        if (second.outbox_id !== first.outbox_id) throw new Error(`${key} was stored twice`)
+        sent.set(key, { twice })
+        await pause(plan.pauseMs)
+      }
+    }),
+  )
+}
+
+/** Whatever goes wrong on the way, the same key makes it safe to ask again. */
+async function sendUntilAcknowledged(from, body) {
+  for (;;) {
+    try {
+      const { status, json } = await request(from, 'POST', '/v1/send', body)
+      if (status === 200 || status === 202) return json
+      if (json.retryable !== true) throw Object.assign(new Error(JSON.stringify(json)), { final: true })
+    } catch (error) {
+      if (error.final) throw error
+    }
+    await pause(50)
+  }
+}
+
+/** Kills one of the three processes after another, at random moments, and starts the daemons again. */
+async function killAround() {
+  const killed = []
+  while (killed.length < plan.kills) {
+    await pause(300 + random() * 700)
+    const victim = ['broker', 'alice', 'bob'][killed.length % 3]
+    const pid = victim === 'broker' ? brokerPid() : daemonPid(victim === 'alice' ? alice : bob)
+    if (pid === null || !kill(pid)) continue
+    killed.push(victim)
+    say(`  SIGKILL ${victim}`)
+    if (victim !== 'broker') claudemesh(victim === 'alice' ? alice : bob, ['daemon', 'start'])
+  }
+  return killed
+}
+
+async function bringBack() {
+  for (const one of [alice, bob]) claudemesh(one, ['daemon', 'start'])
+}
+
+function balance(sent, messages) {
+  const arrivals = new Map()
+  for (const { client_message_id: key } of messages) arrivals.set(key, (arrivals.get(key) ?? 0) + 1)
+  const keys = [...sent.keys()]
+  const lost = keys.filter((key) => !arrivals.has(key)).length
+  const duplicates = keys.reduce((sum, key) => sum + Math.max(0, (arrivals.get(key) ?? 0) - 1), 0)
+  const rows = [
+    ['acknowledged', keys.length],
+    ['of these sent twice with one key', [...sent.values()].filter(({ twice }) => twice).length],
+    ['delivered', keys.length - lost],
+    ['duplicates', duplicates],
+    ['lost', lost],
+  ]
+  for (const [name, value] of rows) say(`${name.padEnd(36)}${String(value).padStart(8)}`)
+  const good = keys.length > 0 && lost === 0 && duplicates === 0
+  say(
+    `\n${good ? 'Nothing lost, nothing twice' : 'NOT GOOD'}: ${((performance.now() - started) / 1000).toFixed(0)} s in all.`,
+  )
+  return good
+}
+
+async function readInbox(one) {
+  const messages = []
+  for (let after = null; ; ) {
+    const page = await get(one, `/v1/inbox?order=oldest&limit=500${after === null ? '' : `&after=${after}`}`)
+    messages.push(...page.messages)
+    if (page.next === null) return messages
+    after = page.next
+  }
+}
+
+async function isDrained(one) {
+  const outbox = (await get(one, '/v1/health'))?.outbox
+  return outbox !== undefined && outbox.pending + outbox.inflight === 0
+}
+
+async function sees(one, name) {
+  return (await get(one, '/v1/peers'))?.peers.some((peer) => peer.name === name) === true
+}
+
+function member(name) {
+  const home = join(place, name)
+  return { name, home, directory: join(home, 'daemon', 'demo'), socket: join(home, 'daemon', 'demo', 'sock') }
+}
+
+function claudemesh(one, args, input) {
+  const command = [join(root, 'apps/cli/bin/claudemesh.js'), ...args]
+  const env = { ...process.env, CLAUDEMESH_HOME: one.home, NO_COLOR: '1' }
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { env, input, encoding: 'utf8' })
+  if (status !== 0)
+    throw new Error(`claudemesh ${args.join(' ')} of ${one.name} ended with ${status}\n${stdout}${stderr}`)
+  return stdout
+}
+
+function shown(one, args) {
+  say(`$ claudemesh ${args.join(' ')}${' '.repeat(Math.max(1, 52 - args.join(' ').length))}# ${one.name}`)
+  say(claudemesh(one, args).trimEnd())
+}
+
+function curl(args) {
+  return execFileSync('curl', ['--silent', '--show-error', ...args], { encoding: 'utf8' }).trimEnd()
+}
+
+function get(one, path) {
+  return request(one, 'GET', path).then(
+    ({ json }) => json,
+    () => null,
+  )
+}
+
+function request(one, method, path, body) {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const outgoing = http.request({ socketPath: one.socket, method, path, headers, timeout: 10_000 }, (answer) => {
+      const chunks = []
+      answer.on('data', (chunk) => chunks.push(chunk))
+      answer.on('error', reject)
+      answer.on('end', () => {
+        try {
+          resolve({ status: answer.statusCode, json: JSON.parse(Buffer.concat(chunks).toString('utf8')) })
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer')))
+    outgoing.on('error', reject)
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+async function until(what, condition, limitMs = 30_000) {
+  const deadline = performance.now() + limitMs
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited ${limitMs / 1000} s in vain until ${what}`)
+    await pause(100)
+  }
+}
+
+function brokerPid() {
+  const endpoint = join(alice.home, 'broker', 'endpoint.json')
+  return existsSync(endpoint) ? JSON.parse(readFileSync(endpoint, 'utf8')).pid : null
+}
+
+function daemonPid(one) {
+  const file = join(one.directory, 'pid')
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : null
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL')
+    return true
+  } catch {
+    // Already gone: a broker that was killed and is not back yet.
+    return false
+  }
+}
+
+function count(names) {
+  return [...new Set(names)].map((name) => `${name} ${names.filter((other) => other === name).length} times`).join(', ')
+}
+
+function cleanUp() {
+  for (const pid of [brokerPid(), daemonPid(alice), daemonPid(bob)]) if (pid !== null) kill(pid)
+  rmSync(place, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+}
+
+function chapter(title) {
+  say(`\n-- ${title} ${'-'.repeat(Math.max(0, 74 - title.length))}`)
+}
+
+function say(text) {
+  console.log(text)
+}
+
+/** A small seeded generator, so that a run can be repeated. */
+function mulberry32(start) {
+  let state = start >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
