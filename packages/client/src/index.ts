@@ -1,0 +1,6 @@
+export { MeshClient, openClient } from './client.ts'
+export type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
+export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.ts'
+export type { EventsOptions } from './events.ts'
+export { MeshError } from './protocol.ts'
+export { type ClientRuntime, systemRuntime } from './runtime.ts'

@@ -1,0 +1,2 @@
+/** What of the protocol runs here. Everything else this package takes from it is types, which cost nothing at start. */
+export { createIdSource, type DaemonPaths, daemonPaths, fromProblem, MeshError } from '@claudemesh/protocol/plain'

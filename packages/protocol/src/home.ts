@@ -1,0 +1,74 @@
+/**
+ * Where things are under a home directory (03 §1): the names on which the daemon, the client and the CLI agree.
+ * Plain text, `/` separated; nothing here touches the disk.
+ */
+
+/** Files of the home itself. */
+export interface HomePaths {
+  readonly home: string
+  readonly config: string
+  /** Directory of one `<slug>.json` per mesh. */
+  readonly meshes: string
+  /** Data of the local broker, when this home runs one. */
+  readonly broker: string
+}
+
+/** Files of one daemon, all below `<home>/daemon/<slug>/`. */
+export interface DaemonPaths {
+  readonly directory: string
+  readonly lock: string
+  readonly pid: string
+  readonly socket: string
+  /** Holds the socket's real path when `socket` would be longer than the system allows. */
+  readonly socketPath: string
+  readonly httpPort: string
+  readonly localToken: string
+  readonly keypair: string
+  /** Box keys that were replaced and still open late messages. */
+  readonly keypairArchive: string
+  /** There while a rotation of the keys is decided and not yet carried out. */
+  readonly rotationIntent: string
+  /** The host that this member was last accepted on. */
+  readonly hostFingerprint: string
+  readonly config: string
+  readonly outboxDatabase: string
+  readonly inboxDatabase: string
+  readonly membersDatabase: string
+  readonly eventsDatabase: string
+  readonly log: string
+  /** Why the daemon left the last time, when it left for a reason that a person should know. */
+  readonly lastExit: string
+}
+
+export function homePaths(home: string): HomePaths {
+  return { home, config: `${home}/config.toml`, meshes: `${home}/meshes`, broker: `${home}/broker` }
+}
+
+/** The file of one mesh: its record, its broker, and this host's own certificate chain. */
+export function meshFilePath(home: string, slug: string): string {
+  return `${homePaths(home).meshes}/${slug}.json`
+}
+
+export function daemonPaths(home: string, slug: string): DaemonPaths {
+  const directory = `${home}/daemon/${slug}`
+  return {
+    directory,
+    lock: `${directory}/lock`,
+    pid: `${directory}/pid`,
+    socket: `${directory}/sock`,
+    socketPath: `${directory}/sock.path`,
+    httpPort: `${directory}/http.port`,
+    localToken: `${directory}/local_token`,
+    keypair: `${directory}/keypair.json`,
+    keypairArchive: `${directory}/keypair-archive.json`,
+    rotationIntent: `${directory}/rotation-intent.json`,
+    hostFingerprint: `${directory}/host_fingerprint.json`,
+    config: `${directory}/config.toml`,
+    outboxDatabase: `${directory}/outbox.db`,
+    inboxDatabase: `${directory}/inbox.db`,
+    membersDatabase: `${directory}/members.db`,
+    eventsDatabase: `${directory}/events.db`,
+    log: `${directory}/daemon.log`,
+    lastExit: `${directory}/last-exit.json`,
+  }
+}

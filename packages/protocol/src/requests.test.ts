@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { findParamsFault, findResultFault, isOperation, type Operation } from './requests.ts'
+
+const memberId = 'ab'.repeat(32)
+const ulid = '01JD8Z6K3V0000000000000000'
+const topic = { name: 'alerts', subscribers: 2, subscribed: true, created_at: 1_700_000_000_000 }
+const message = {
+  broker_message_id: ulid,
+  history_id: '1',
+  client_message_id: 'c-1',
+  sender: memberId,
+  destination: { kind: 'dm', ref: memberId },
+  reply_to: null,
+  priority: 'next',
+  sealed: 'AAAA',
+  accepted_at: 1_700_000_000_000,
+}
+const revocations = {
+  mesh_id: ulid,
+  number: 1,
+  revoked_members: [{ member_id: memberId, at: 1_700_000_000_000, reason: 'laptop lost' }],
+  revoked_invites: [{ invite_id: ulid, at: 1_700_000_000_000 }],
+  issued_at: 1_700_000_000_000,
+  issuer_key: memberId,
+  signature: 'A'.repeat(86),
+}
+
+interface Row {
+  readonly params: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] }
+  readonly result: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] }
+}
+const notAnObject = [null, undefined, 'x', 7]
+
+const rows: Record<Operation, Row> = {
+  'members.list': {
+    params: {
+      good: [{ limit: 1 }, { limit: 256, after: memberId }],
+      bad: [{}, { limit: 0 }, { limit: 257 }, { limit: 1, after: 'ada' }, { limit: 1, extra: 1 }],
+    },
+    result: { good: [{ members: [], next: null }], bad: [{}, { members: [] }, { members: [{}], next: null }] },
+  },
+  'topics.list': {
+    params: {
+      good: [{ limit: 10 }, { limit: 10, after: 'alerts' }],
+      bad: [{ limit: '10' }, { limit: 10, after: 'Alerts' }],
+    },
+    result: {
+      good: [{ topics: [topic], next: 'alerts' }],
+      bad: [{ topics: [{ ...topic, subscribers: -1 }], next: null }],
+    },
+  },
+  'topics.subscribe': {
+    params: { good: [{ topic: 'alerts' }], bad: [{}, { topic: '#alerts' }, { topic: 'alerts', extra: 1 }] },
+    result: { good: [{ topic }], bad: [{}, { topic: 'alerts' }] },
+  },
+  'topics.unsubscribe': {
+    params: { good: [{ topic: 'alerts' }], bad: [{}, { topic: '' }] },
+    result: { good: [{ topic }], bad: [{}] },
+  },
+  'topics.recipients': {
+    params: { good: [{ topic: 'alerts' }], bad: [{}, { topic: '#alerts' }, { topic: 'alerts', limit: 1 }] },
+    result: {
+      good: [
+        { recipients_epoch: 0, members: [] },
+        { recipients_epoch: 7, members: [memberId] },
+      ],
+      bad: [
+        { members: [] },
+        { recipients_epoch: -1, members: [] },
+        { recipients_epoch: 1, members: ['ada'] },
+        { recipients_epoch: 1, members: Array(513).fill(memberId) },
+      ],
+    },
+  },
+  'members.leave': {
+    params: { good: [{}], bad: [{ member_id: memberId }] },
+    result: { good: [{}], bad: [] },
+  },
+  'revocations.get': {
+    params: { good: [{}], bad: [{ number: 1 }] },
+    result: {
+      good: [
+        { list: null, chain: [] },
+        { list: revocations, chain: [] },
+      ],
+      bad: [{}, { list: null }, { list: { ...revocations, number: 0 }, chain: [] }],
+    },
+  },
+  'revocations.put': {
+    params: {
+      good: [{ list: revocations, chain: [] }],
+      bad: [{}, { list: null, chain: [] }, { list: revocations }, { list: revocations, chain: [{}] }],
+    },
+    result: { good: [{ number: 1 }], bad: [{}, { number: 0 }] },
+  },
+  'profile.set': {
+    params: {
+      good: [
+        { summary: null, activity: null, visible: true },
+        { summary: 's', activity: 'a', visible: false },
+      ],
+      bad: [
+        {},
+        { summary: 'x'.repeat(513), activity: null, visible: true },
+        { summary: null, activity: null, visible: 'yes' },
+      ],
+    },
+    result: { good: [{}, { later: 1 }], bad: [] },
+  },
+  'history.page': {
+    params: {
+      good: [
+        { since: 0, limit: 1 },
+        { since: 0, limit: 1, after: '12' },
+      ],
+      bad: [
+        { limit: 1 },
+        { since: -1, limit: 1 },
+        { since: 0, limit: 1, after: '-1' },
+        { since: 0, limit: 1, after: 12 },
+      ],
+    },
+    result: {
+      good: [{ messages: [message], next: null }],
+      bad: [{ messages: [{ ...message, sealed: 7 }], next: null }],
+    },
+  },
+}
+
+describe.each(Object.entries(rows))('%s', (op, row) => {
+  const operation = op as Operation
+  test('takes its parameters and its result', () => {
+    for (const params of row.params.good) expect(findParamsFault(operation, params)).toBeNull()
+    for (const result of row.result.good) expect(findResultFault(operation, result)).toBeNull()
+  })
+
+  test('names the fault in others', () => {
+    for (const params of [...row.params.bad, ...notAnObject]) {
+      expect(findParamsFault(operation, params), JSON.stringify(params)).toMatch(/./)
+    }
+    for (const result of [...row.result.bad, ...notAnObject]) {
+      expect(findResultFault(operation, result), JSON.stringify(result)).toMatch(/./)
+    }
+  })
+})
+
+test('an operation is one of the table', () => {
+  for (const op of Object.keys(rows)) expect(isOperation(op)).toBe(true)
+  for (const op of ['', 'members.drop', 'toString', '__proto__']) expect(isOperation(op)).toBe(false)
+})
+
+test('whatever the parameters are, they are judged without throwing and in one short sentence', () => {
+  const operation = fc.constantFrom(...(Object.keys(rows) as Operation[]))
+  fc.assert(
+    fc.property(operation, fc.anything(), (op, value) => {
+      for (const fault of [findParamsFault(op, value), findResultFault(op, value)]) {
+        expect(fault?.length ?? 0).toBeLessThanOrEqual(512)
+      }
+    }),
+  )
+})

@@ -1,0 +1,5 @@
+export type { ExpectedHeader, SealHeader } from './header.ts'
+export { type Opening, type OpeningFault, open } from './open.ts'
+export { PairwiseKeys } from './pairwise-keys.ts'
+export { openWithPassphrase, type PassphraseParams, sealWithPassphrase } from './passphrase.ts'
+export { type Recipient, seal } from './seal.ts'

@@ -1,0 +1,35 @@
+/**
+ * How two keys become a secret, and a secret a key: X25519 and HKDF-SHA-256, both node:crypto's.
+ */
+import { createPublicKey, diffieHellman, hkdfSync, type KeyObject } from 'node:crypto'
+import type { BoxKeyPair } from '@claudemesh/identity'
+
+const publicKeyRegExp = /^[0-9a-f]{64}$/
+
+/**
+ * X25519.
+ *
+ * @returns 32 bytes; null when the public key is none, or when the result would be zero whatever the secret
+ */
+export function agree(box: BoxKeyPair, peerBoxKey: string): Buffer | null {
+  if (!publicKeyRegExp.test(peerBoxKey)) return null
+  try {
+    return diffieHellman({ privateKey: box.secretKey, publicKey: importPublicKey(peerBoxKey) })
+  } catch {
+    // The key is of low order. Its error differs between versions of OpenSSL, and there is no other for an X25519 key.
+    return null
+  }
+}
+
+function importPublicKey(hex: string): KeyObject {
+  const x = Buffer.from(hex, 'hex').toString('base64url')
+  return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
+}
+
+const noSalt = Buffer.alloc(0)
+const derivedBytes = 32
+
+/** HKDF-SHA-256 without salt, 32 bytes: the input is secret and uniform, or comes from X25519. */
+export function deriveKey(secret: Uint8Array, info: Uint8Array): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, noSalt, info, derivedBytes))
+}
