@@ -1,0 +1,281 @@
+/**
+ * The composition root: builds everything in start-up order and closes it in reverse. Verbs and nouns meet here and
+ * nowhere else.
+ */
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { NonceRegistry } from '@claudemesh/identity'
+import { MeshError, limits as wire } from '@claudemesh/protocol'
+import { type AcceptDependencies, acceptBatch } from './accept/accept-batch.ts'
+import { Batcher } from './accept/batcher.ts'
+import { RateLimit } from './accept/rate-limit.ts'
+import type { BrokerConfig } from './config.ts'
+import { Deliverer } from './deliver/deliver.ts'
+import { createReport, type Report } from './failure-report.ts'
+import { createHttpServer } from './http.ts'
+import { listJobs } from './jobs/jobs.ts'
+import { JobRunner } from './jobs/runner.ts'
+import { acceptItemsMax, inflightBytesMax, inflightMessagesMax, rateWindowMs } from './limits.ts'
+import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { Presence } from './presence/presence.ts'
+import { endMembership } from './requests/leave.ts'
+import type { RequestDependencies } from './requests/request-handler.ts'
+import type { Runtime } from './runtime.ts'
+import { assertRetention, settingsOf } from './settings.ts'
+import type { Connection } from './socket/connection.ts'
+import { Connections } from './socket/connections.ts'
+import { type DispatchDependencies, dispatch } from './socket/dispatch.ts'
+import { Listener, socketPath } from './socket/listener.ts'
+import { originsOf } from './socket/origins.ts'
+import type { MemberKey } from './store/rows.ts'
+import type { Store } from './store/store.ts'
+
+export interface BrokerDependencies {
+  readonly config: BrokerConfig
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly log: Log
+  readonly version: string
+}
+
+/** A broker that listens. */
+export class Broker {
+  /** `ws://host:port/v1/ws`, with the port it got. */
+  readonly url: string
+  /** Resolves when the broker can go on no longer: its database takes no more writes. */
+  readonly failed: Promise<void>
+  readonly #parts: Parts
+  readonly #server: Server
+
+  private constructor(parts: Parts, server: Server, host: string) {
+    this.#parts = parts
+    this.#server = server
+    this.url = urlOf(server, host)
+    this.failed = parts.failed
+  }
+
+  /**
+   * Starts a broker over a store. The store stays the caller's to close.
+   *
+   * @throws MeshError `config_invalid` for settings of a mesh that cannot be kept, `start_failed`
+   */
+  static async open(dependencies: BrokerDependencies): Promise<Broker> {
+    const { config, store, runtime, log } = dependencies
+    for (const mesh of await store.listMeshesWithSettings()) {
+      assertRetention(settingsOf(mesh, config.settings), `the settings of mesh ${mesh.slug} (${mesh.meshId})`)
+    }
+    const parts = build(dependencies)
+    parts.presence.restore(await store.listPresent())
+    // While there was no broker nobody could be connected.
+    await store.renewLeases(null, runtime.now())
+    const server = createHttpServer({
+      isReady: () =>
+        store.ping().then(
+          () => true,
+          () => false,
+        ),
+      metrics: () => readMetrics(parts, store),
+      upgrade: (request, socket, head) => parts.listener.upgrade(request, socket, head),
+    })
+    await listen(server, config)
+    const broker = new Broker(parts, server, config.host)
+    // Only now is the port known, and with it the origins that a hello may name.
+    for (const origin of originsOf({ ...config, port: addressOf(server).port })) parts.origins.add(origin)
+    parts.jobs.start()
+    log.info({ url: broker.url, origins: [...parts.origins], registration: config.registration }, 'listening')
+    return broker
+  }
+
+  /** Milliseconds for which nobody has been connected. */
+  get idleMs(): number {
+    return this.#parts.listener.idleMs
+  }
+
+  /** Answers what it has taken, tells every daemon to come back later (1012), and stops. */
+  async close(): Promise<void> {
+    const { listener, batcher, jobs, presence, log } = this.#parts
+    log.info({}, 'stopping')
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    await jobs.stop()
+    await batcher.drain()
+    await listener.close()
+    this.#server.closeAllConnections()
+    await closed
+    presence.close()
+    log.info({}, 'stopped')
+  }
+}
+
+type Parts = ReturnType<typeof build>
+
+function build(dependencies: BrokerDependencies) {
+  const { config, store, runtime, log, version } = dependencies
+  const metrics = createMetrics()
+  const { failed, report } = createReport({ store, log, failures: metrics.counters.failures })
+  const nonces = new NonceRegistry({ now: () => runtime.monotonicMs() })
+  const connections = new Connections()
+  const presence = new Presence({
+    records: store,
+    runtime,
+    graceMs: config.presenceGraceMs,
+    announce: (member, change) => void announce({ store, connections, report }, member, change),
+    report,
+  })
+  const { leaseMs, slowConsumerMs } = config
+  const deliverer = new Deliverer({ store, runtime, leaseMs, slowConsumerMs, report })
+  const batcher = buildBatcher(dependencies, { metrics, deliverer, report })
+  /** Filled when the port is known; no connection comes before. */
+  const origins = new Set<string>()
+  const requests: RequestDependencies = {
+    store,
+    runtime,
+    isOnline: (member) => presence.isOnline(member),
+    connections,
+    wake: (member) => deliverer.wake(member),
+    report,
+  }
+  const dispatching: DispatchDependencies = {
+    hello: { store, nonces, runtime, origins, registration: config.registration, settings: config.settings },
+    connections,
+    presence,
+    deliverer,
+    requests,
+    submit: (submissions) => batcher.submit(submissions),
+    inlineBytes: config.inlineBytes,
+    welcomeLimits,
+    metrics,
+    report,
+  }
+  const listener = new Listener({
+    nonces,
+    runtime,
+    log,
+    metrics,
+    brokerVersion: version,
+    frame: (connection, frame) => dispatch(dispatching, connection, frame),
+    left: (connection) => leave(connection, { connections, presence, deliverer, requests, report }),
+  })
+  const jobs = new JobRunner({
+    jobs: listJobs({
+      ...{ config, store, runtime, metrics, deliverer },
+      isConnected: (member) => connections.has(member),
+      end: (member) => endMembership(requests, member, { leaseEnded: true }),
+    }),
+    report,
+  })
+  return { metrics, origins, failed, presence, deliverer, batcher, listener, jobs, log }
+}
+
+const welcomeLimits = {
+  inflight_messages: inflightMessagesMax,
+  inflight_bytes: inflightBytesMax,
+  max_frame: wire.frameBytesMax,
+}
+
+interface Delivering {
+  readonly metrics: Metrics
+  readonly deliverer: Deliverer
+  readonly report: Report
+}
+
+function buildBatcher({ config, store, runtime }: BrokerDependencies, parts: Delivering): Batcher {
+  const { metrics, deliverer, report } = parts
+  const accepting: AcceptDependencies = {
+    store,
+    rateLimit: new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() }),
+    runtime,
+    inlineBytes: config.inlineBytes,
+    wake: (member) => deliverer.wake(member),
+    report,
+  }
+  return new Batcher({
+    accept: async (submissions) => {
+      metrics.histograms.accept_batch_items.observe(submissions.length)
+      const stop = metrics.histograms.accept_seconds.startTimer()
+      const results = await acceptBatch(accepting, submissions)
+      stop()
+      return results
+    },
+    itemsMax: acceptItemsMax,
+  })
+}
+
+/** A connection is over. What it was part of is told, in reverse. */
+function leave(
+  connection: Connection,
+  parts: {
+    readonly connections: Connections
+    readonly presence: Presence
+    readonly deliverer: Deliverer
+    readonly requests: RequestDependencies
+    readonly report: Report
+  },
+): void {
+  parts.connections.remove(connection)
+  if (!connection.isAdmitted) return
+  const { store, runtime } = parts.requests
+  if (connection.identity.options.ephemeral_ttl_ms !== undefined) {
+    store.renewLeases([connection.identity], runtime.now()).catch(parts.report)
+  }
+  if (!connection.wasOpen) return
+  parts.presence.left(connection.identity)
+  parts.deliverer.detach(connection).catch(parts.report)
+}
+
+/** Tells a mesh that a member came or went, unless the member does not want to be seen. */
+async function announce(
+  parts: {
+    readonly store: Store
+    readonly connections: Connections
+    readonly report: Report
+  },
+  member: MemberKey,
+  change: { readonly online: boolean; readonly at: number },
+): Promise<void> {
+  try {
+    const known = await parts.store.findMember(member)
+    if (known?.visible !== true || known.status !== 'active') return
+    parts.connections.broadcast(member.meshId, [{ kind: 'presence', member_id: member.memberId, ...change }])
+  } catch (error) {
+    parts.report(error)
+  }
+}
+
+async function readMetrics({ metrics, listener, deliverer }: Parts, store: Store) {
+  const open = [...listener.connections].filter((connection) => connection.state === 'open').length
+  const { gauges } = metrics
+  gauges.connections.set({ state: 'open' }, open)
+  gauges.connections.set({ state: 'other' }, listener.connections.size - open)
+  gauges.unacknowledged.set(deliverer.unacknowledged)
+  const { meshes, members, deliveries } = await store.count()
+  gauges.meshes.set(meshes)
+  gauges.members.set(members)
+  gauges.deliveries_waiting.set(deliveries)
+  return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
+}
+
+function listen(server: Server, { host, port }: BrokerConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      reject(
+        new MeshError('start_failed', { detail: `cannot listen on ${host}:${port}: ${error.message}`, cause: error }),
+      )
+    }
+    server.once('error', fail)
+    server.listen({ host, port }, () => {
+      server.off('error', fail)
+      resolve()
+    })
+  })
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server listens on a port')
+  return address
+}
+
+function urlOf(server: Server, host: string): string {
+  return `ws://${host.includes(':') ? `[${host}]` : host}:${addressOf(server).port}${socketPath}`
+}

@@ -1,0 +1,161 @@
+/**
+ * The broker's configuration: what the caller says, else the environment, else the default, as one frozen object. What
+ * is unknown or ill-typed is refused, never replaced by a default.
+ */
+import { MeshError } from '@claudemesh/protocol'
+import { assertRetention, type MeshSettings } from './settings.ts'
+
+export interface BrokerOptions {
+  /** Directory of the database, the lock and the log; made when there is none. */
+  readonly data: string
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** URLs under which daemons reach this broker through a proxy or another name. */
+  readonly publicUrls: readonly string[]
+  /** Leave after so long without a connection; null: stay. */
+  readonly idleExitMs: number | null
+  /** `open`: a mesh that is not known yet is registered by the first hello that carries its signed record. */
+  readonly registration: 'open' | 'closed'
+}
+
+export interface BrokerConfig extends BrokerOptions {
+  readonly settings: MeshSettings
+  /** How long a pushed delivery waits for its acknowledgement before it is pushed again. */
+  readonly leaseMs: number
+  /** How long a connection may leave what was pushed to it unread. */
+  readonly slowConsumerMs: number
+  /** How long a member may be away without anybody being told. */
+  readonly presenceGraceMs: number
+  /** Largest message body; the sealed form may be larger by its header. */
+  readonly inlineBytes: number
+  /** New messages per second. */
+  readonly rate: { readonly member: number; readonly mesh: number }
+  /** How often expiry and retention look for work. */
+  readonly jobIntervalMs: number
+  readonly logLevel: LogLevel
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const prefix = 'CLAUDEMESH_BROKER_'
+/** Settings of a daemon that begin alike: they may stand in an environment that both read. */
+const ofDaemons = new Set([`${prefix}URL`])
+const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** @throws MeshError `config_invalid`, naming the variable */
+export function loadConfig(environment: Environment, overrides: Partial<BrokerConfig>): BrokerConfig {
+  const read = reader(environment)
+  const host = overrides.host ?? read.text('HOST', '127.0.0.1')
+  const defaults: BrokerConfig = {
+    data: read.text('DATA', defaultDirectory(environment)),
+    host,
+    port: read.integer('PORT', { fallback: 7520, min: 0, max: 65_535 }),
+    publicUrls: read.list('PUBLIC_URLS'),
+    idleExitMs: read.optionalInteger('IDLE_EXIT_MS', { min: 0, max: 86_400_000 }),
+    // Whoever reaches a loopback port is at home; on a network the operator says which meshes are welcome.
+    registration: read.choice('REGISTRATION', ['open', 'closed'], loopback.has(host) ? 'open' : 'closed'),
+    settings: readSettings(read),
+    leaseMs: read.integer('LEASE_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
+    slowConsumerMs: read.integer('SLOW_CONSUMER_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
+    presenceGraceMs: read.integer('PRESENCE_GRACE_MS', { fallback: 90_000, min: 0, max: 3_600_000 }),
+    inlineBytes: read.integer('INLINE_BYTES', { fallback: 64 * 1024, min: 1024, max: 512 * 1024 }),
+    rate: {
+      member: read.integer('RATE_MEMBER_PER_SECOND', { fallback: 20_000, min: 1, max: 10_000_000 }),
+      mesh: read.integer('RATE_MESH_PER_SECOND', { fallback: 50_000, min: 1, max: 10_000_000 }),
+    },
+    jobIntervalMs: read.integer('JOB_INTERVAL_MS', { fallback: 60_000, min: 10, max: 86_400_000 }),
+    logLevel: read.choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
+  }
+  read.assertNothingElse()
+  const config = Object.freeze({ ...defaults, ...withoutUndefined(overrides) })
+  assertRetention(config.settings, 'the settings of this broker')
+  return config
+}
+
+function readSettings(read: ReturnType<typeof reader>): MeshSettings {
+  const dedupeMode = read.choice('DEDUPE_MODE', ['retention_scoped', 'permanent'], 'retention_scoped')
+  const dedupeRetentionDays = read.integer('DEDUPE_RETENTION_DAYS', { ...retentionDays, fallback: 30 })
+  // Who asks for ids to be forgotten sooner need not say so of the messages too.
+  const fallback = dedupeMode === 'permanent' ? 30 : Math.min(30, dedupeRetentionDays)
+  return {
+    dedupeMode,
+    dedupeRetentionDays,
+    messageRetentionDays: read.integer('MESSAGE_RETENTION_DAYS', { ...retentionDays, fallback }),
+    concurrencyPolicy: read.choice(
+      'CONCURRENCY_POLICY',
+      ['prefer_newest', 'prefer_oldest', 'allow_concurrent'],
+      'prefer_newest',
+    ),
+  }
+}
+
+const retentionDays = { min: 1, max: 36_500 }
+
+function defaultDirectory(environment: Environment): string {
+  const home = environment['CLAUDEMESH_HOME'] ?? `${environment['HOME'] ?? '.'}/.claudemesh`
+  return `${home}/broker`
+}
+
+interface Range {
+  readonly min: number
+  readonly max: number
+}
+
+function reader(environment: Environment) {
+  const seen = new Set<string>()
+  const find = (name: string): string | undefined => {
+    seen.add(prefix + name)
+    const value = environment[prefix + name]
+    return value === '' ? undefined : value
+  }
+  const optionalInteger = (name: string, range: Range): number | null => {
+    const text = find(name)
+    return text === undefined ? null : parseInteger(prefix + name, text, range)
+  }
+  return {
+    text: (name: string, fallback: string): string => find(name) ?? fallback,
+    list: (name: string): readonly string[] =>
+      (find(name) ?? '')
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    optionalInteger,
+    integer: (name: string, range: Range & { readonly fallback: number }): number =>
+      optionalInteger(name, range) ?? range.fallback,
+    choice<C extends string>(name: string, choices: readonly C[], fallback: C): C {
+      const text = find(name)
+      if (text === undefined) return fallback
+      const choice = choices.find((candidate) => candidate === text)
+      if (choice === undefined) throw invalid(prefix + name, `is ${text}; it takes ${choices.join(', ')}`)
+      return choice
+    },
+    assertNothingElse(): void {
+      const unknown = Object.keys(environment).find(
+        (name) => name.startsWith(prefix) && !seen.has(name) && !ofDaemons.has(name),
+      )
+      if (unknown !== undefined) throw invalid(unknown, 'is not a setting of the broker')
+    },
+  }
+}
+
+function parseInteger(variable: string, text: string, { min, max }: Range): number {
+  const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw invalid(variable, `is ${text}; it takes a number from ${min} to ${max}`)
+}
+
+function invalid(variable: string, fault: string): MeshError {
+  return new MeshError('config_invalid', {
+    detail: `${variable} ${fault}`,
+    data: { field: variable },
+    hint: `Correct or unset ${variable}.`,
+  })
+}
+
+/** A caller that leaves an option undefined means the default. */
+function withoutUndefined<T extends object>(overrides: T): T {
+  return Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) as T
+}

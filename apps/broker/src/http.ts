@@ -1,0 +1,57 @@
+/** The HTTP side: health for supervisors, metrics, and the upgrade to WebSocket. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+export interface HttpOptions {
+  /** Whether the database answers. */
+  readonly isReady: () => Promise<boolean>
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+}
+
+/** How long a client may take to send its request, the WebSocket upgrade included. */
+const requestMsMax = 10_000
+
+export function createHttpServer(options: HttpOptions): Server {
+  const server = createServer(
+    { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: 5_000 },
+    (request, response) => {
+      answer(options, request).then(
+        (found) => write(response, found),
+        () => write(response, json(500, { status: 'error' })),
+      )
+    },
+  )
+  server.on('upgrade', options.upgrade)
+  return server
+}
+
+async function answer(options: HttpOptions, request: IncomingMessage): Promise<Answer> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { status: 'method_not_allowed' })
+  switch (request.url?.split('?')[0]) {
+    case '/healthz':
+      return json(200, { status: 'ok' })
+    case '/readyz':
+      return (await options.isReady()) ? json(200, { status: 'ok' }) : json(503, { status: 'database_unavailable' })
+    case '/metrics': {
+      const { contentType, text } = await options.metrics()
+      return { status: 200, contentType, body: text }
+    }
+    default:
+      return json(404, { status: 'not_found' })
+  }
+}
+
+function json(status: number, body: Record<string, unknown>): Answer {
+  return { status, contentType: 'application/json', body: JSON.stringify(body) }
+}
+
+function write(response: ServerResponse, { status, contentType, body }: Answer): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }).end(body)
+}

@@ -1,0 +1,32 @@
+import { jobRowsMax } from '../limits.ts'
+import type { Runtime } from '../runtime.ts'
+import type { MemberKey } from '../store/rows.ts'
+import type { Store } from '../store/store.ts'
+import type { Job } from './runner.ts'
+
+/**
+ * Ends the membership of ephemeral members that have been away for longer than their lease. Of those who are connected
+ * the lease begins anew.
+ */
+export function endedLeases(options: {
+  readonly store: Store
+  readonly runtime: Runtime
+  readonly intervalMs: number
+  readonly isConnected: (member: MemberKey) => boolean
+  readonly end: (member: MemberKey) => Promise<void>
+}): Job {
+  const { store, runtime, intervalMs, isConnected, end } = options
+  return {
+    name: 'ended_leases',
+    intervalMs,
+    async step() {
+      const now = runtime.now()
+      const ended = await store.listEndedLeases({ now, limit: jobRowsMax })
+      const present = ended.filter(isConnected)
+      if (present.length > 0) await store.renewLeases(present, now)
+      // One at a time: what waits for one of them may be a batch of its own.
+      for (const member of ended) if (!isConnected(member)) await end(member)
+      return ended.length >= jobRowsMax
+    },
+  }
+}

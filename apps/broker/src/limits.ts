@@ -1,0 +1,69 @@
+/** Every bound of the broker: queues, batches, waits, sizes. What an operator may change is in config.ts instead. */
+import assert from 'node:assert/strict'
+import { limits as wire } from '@claudemesh/protocol'
+
+// ---- sockets -------------------------------------------------------------------------------------------------------
+
+/** Connections at once; further ones are answered 503 before the WebSocket begins. */
+export const connectionsMax = 20_000
+/** Connections that have not finished hello and negotiation, at once. */
+export const handshakesMax = 4_096
+/** From the upgrade to the end of the negotiation. */
+export const handshakeMsMax = wire.nonceLifeMs
+/** Frames that are not well-formed before the connection is closed. */
+export const invalidFramesMax = 3
+/** Sends of one connection that are not answered yet. Beyond it the broker reads no further from that socket. */
+export const inflightMessagesMax = 2_048
+/** Bytes of sealed messages in them. */
+export const inflightBytesMax = 8 * 1024 * 1024
+/** Correlated requests of one connection that are not answered yet. */
+export const inflightRequestsMax = 64
+/** Bytes written for a connection and not yet taken by the network: pushing waits above it. */
+export const outgoingBytesHigh = 1024 * 1024
+/** A connection that reaches this is closed at once; events and answers may not pile up for a peer that does not read. */
+export const outgoingBytesMax = 16 * 1024 * 1024
+/** How often silent and slow connections are looked for. */
+export const watchIntervalMs = 1_000
+/** From the close frame to the end of the TCP connection. */
+export const closeMsMax = 2_000
+
+// ---- accepting -----------------------------------------------------------------------------------------------------
+
+/** Messages in one accept transaction. About 30 µs each, so that one never blocks for more than 50 ms. */
+export const acceptItemsMax = 1_024
+/** Units of work in one SQLite transaction. */
+export const worksPerCommitMax = 256
+/** The rate limiter counts messages in windows of this length. */
+export const rateWindowMs = 1_000
+
+// ---- delivering ----------------------------------------------------------------------------------------------------
+
+/** Deliveries of one connection that are pushed and not acknowledged. */
+export const unacknowledgedItemsMax = 2_048
+/** Bytes of sealed messages in them. */
+export const unacknowledgedBytesMax = 8 * 1024 * 1024
+/** Bytes of sealed messages in one frame: their base64 and 256 headers stay within the frame. */
+export const deliverBytesMax = 560 * 1024
+
+// ---- jobs ----------------------------------------------------------------------------------------------------------
+
+/** Rows that one step of a job touches before accepting gets its turn again. */
+export const jobRowsMax = 200
+
+// ---- members that go ------------------------------------------------------------------------------------------------
+
+/** Rows that are dropped in the transaction in which members go; jobs drop the others. */
+export const departureRowsMax = 500
+/** How often ended leases, and members that are gone and still awaited by something, are looked for. */
+export const departureIntervalMs = 1_000
+
+// ---- service -------------------------------------------------------------------------------------------------------
+
+/** From the signal to the exit. */
+export const shutdownMsMax = 5_000
+
+assert(
+  deliverBytesMax * (4 / 3) + wire.itemsPerFrameMax * 1_000 <= wire.frameBytesMax,
+  'a deliver frame fits its bound',
+)
+assert(unacknowledgedBytesMax >= deliverBytesMax, 'the window holds at least one frame')

@@ -1,0 +1,57 @@
+/** The correlated calls of a daemon: parameters checked, the operation's handler run, the outcome as a `response`. */
+import { type Frame, findParamsFault, isOperation, MeshError, type Operation } from '@claudemesh/protocol'
+import type { MemberKey } from '../store/rows.ts'
+import { pageHistory } from './history.ts'
+import { leaveMesh } from './leave.ts'
+import { listMembers } from './members.ts'
+import { setProfile } from './profile.ts'
+import { listRecipients } from './recipients.ts'
+import type { RequestDependencies, RequestHandler } from './request-handler.ts'
+import { getRevocations, putRevocations } from './revocations.ts'
+import { listTopics, subscribeTopic, unsubscribeTopic } from './topics.ts'
+
+const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
+  'members.list': listMembers,
+  'topics.list': listTopics,
+  'topics.subscribe': subscribeTopic,
+  'topics.unsubscribe': unsubscribeTopic,
+  'topics.recipients': listRecipients,
+  'members.leave': leaveMesh,
+  'profile.set': setProfile,
+  'revocations.get': getRevocations,
+  'revocations.put': putRevocations,
+  'history.page': pageHistory,
+}
+
+/**
+ * Never throws what the caller can know: a MeshError becomes a response with its status and code. One that is the
+ * broker's own fault is reported as well, since the caller cannot mend it.
+ */
+export async function answerRequest(
+  dependencies: RequestDependencies,
+  caller: MemberKey,
+  request: Frame<'request'>,
+): Promise<Frame<'response'>> {
+  try {
+    const result = await run(dependencies, caller, request)
+    return { type: 'response', request_id: request.request_id, status: 200, result }
+  } catch (error) {
+    if (!(error instanceof MeshError)) throw error
+    const { status, code, message } = error
+    if (status >= 500) dependencies.report(error)
+    return { type: 'response', request_id: request.request_id, status, code, detail: message.slice(0, 1024) }
+  }
+}
+
+async function run(
+  dependencies: RequestDependencies,
+  caller: MemberKey,
+  { op, params }: Frame<'request'>,
+): Promise<unknown> {
+  if (!isOperation(op)) throw new MeshError('not_found', { detail: `there is no operation ${op}` })
+  const fault = findParamsFault(op, params)
+  if (fault !== null) throw new MeshError('invalid_request', { detail: fault })
+  // The parameters have just been checked against this operation's schema.
+  const handler = handlers[op] as (d: RequestDependencies, c: MemberKey, p: unknown) => Promise<unknown>
+  return handler(dependencies, caller, params)
+}

@@ -1,0 +1,138 @@
+/** What each frame of a daemon does: a table of handlers. In which state a frame is taken at all is in states.ts. */
+import type { DaemonFrame, Frame, SendResult } from '@claudemesh/protocol'
+import type { Submission } from '../accept/accept-batch.ts'
+import type { Deliverer } from '../deliver/deliver.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Presence } from '../presence/presence.ts'
+import { toMemberRecord } from '../requests/members.ts'
+import type { RequestDependencies } from '../requests/request-handler.ts'
+import { answerRequest } from '../requests/requests.ts'
+import type { Member } from '../store/rows.ts'
+import type { Connection } from './connection.ts'
+import type { Connections } from './connections.ts'
+import { type HelloDependencies, judgeHello } from './hello.ts'
+import { answerNegotiation, offerFeatures } from './negotiation.ts'
+
+export interface DispatchDependencies {
+  readonly hello: HelloDependencies
+  readonly connections: Connections
+  readonly presence: Presence
+  readonly deliverer: Deliverer
+  readonly requests: RequestDependencies
+  readonly submit: (submissions: readonly Submission[]) => Promise<readonly SendResult[]>
+  readonly inlineBytes: number
+  readonly welcomeLimits: Frame<'welcome'>['limits']
+  readonly metrics: Metrics
+  readonly report: (error: unknown) => void
+}
+
+type Handlers = {
+  readonly [T in DaemonFrame['type']]: (
+    dependencies: DispatchDependencies,
+    connection: Connection,
+    frame: Frame<T>,
+  ) => Promise<void>
+}
+
+const handlers: Handlers = {
+  async hello(dependencies, connection, frame) {
+    connection.authenticate()
+    const verdict = await judgeHello(dependencies.hello, frame, connection.nonce)
+    dependencies.metrics.counters.hellos.inc({ result: verdict.ok ? 'admitted' : verdict.reason.kind })
+    // The peer may have gone while it was judged.
+    if (connection.state !== 'authenticating') return
+    if (!verdict.ok) {
+      connection.close(verdict.close, verdict.reason)
+      return
+    }
+    if (!dependencies.connections.admit(connection, verdict.identity)) {
+      connection.close('member_already_connected')
+      return
+    }
+    connection.welcome(verdict.identity)
+    // If the member went since it was let in, that has found no connection to close.
+    const member = await dependencies.requests.store.findMember(connection.identity)
+    if (member?.status !== 'active') {
+      connection.close(member?.status === 'revoked' ? 'member_revoked' : 'service_restart')
+      return
+    }
+    connection.send({
+      type: 'welcome',
+      connection_id: connection.connectionId,
+      limits: dependencies.welcomeLimits,
+    })
+    // Others need the chain of a member that is new or has new keys.
+    if (verdict.changed !== null) announceMember(dependencies, connection, member)
+  },
+
+  async feature_negotiation_request(dependencies, connection, frame) {
+    const offered = offerFeatures(connection.identity.settings, dependencies.inlineBytes)
+    const { response, refusal } = answerNegotiation(offered, frame)
+    connection.send(response)
+    if (refusal !== null) {
+      connection.close('feature_unavailable', refusal)
+      return
+    }
+    connection.open()
+    dependencies.presence.arrived(connection.identity)
+    dependencies.deliverer.attach(connection)
+  },
+
+  async send(dependencies, connection, frame) {
+    const cost = {
+      messages: frame.items.length,
+      bytes: frame.items.reduce((bytes, item) => bytes + item.sealed.length, 0),
+      requests: 0,
+    }
+    connection.begin(cost)
+    try {
+      const sender = connection.identity
+      const results = await dependencies.submit(frame.items.map((item) => ({ sender, item })))
+      for (const { status } of results) dependencies.metrics.counters.sends.inc({ status: String(status) })
+      connection.send({ type: 'send_results', items: [...results] })
+    } finally {
+      connection.answered(cost)
+    }
+  },
+
+  async deliver_ack(dependencies, connection, frame) {
+    const cost = { messages: frame.items.length, bytes: 0, requests: 0 }
+    connection.begin(cost)
+    try {
+      await dependencies.deliverer.acknowledge(connection, frame.items)
+      for (const { outcome } of frame.items) dependencies.metrics.counters.acknowledgements.inc({ outcome })
+    } finally {
+      connection.answered(cost)
+    }
+  },
+
+  async request(dependencies, connection, frame) {
+    const cost = { messages: 0, bytes: 0, requests: 1 }
+    connection.begin(cost)
+    try {
+      connection.send(await answerRequest(dependencies.requests, connection.identity, frame))
+    } finally {
+      connection.answered(cost)
+    }
+  },
+}
+
+/** Hands a frame to its handler. Where one fails, the peer is told to come back: the fault is on this side. */
+export async function dispatch(
+  dependencies: DispatchDependencies,
+  connection: Connection,
+  frame: DaemonFrame,
+): Promise<void> {
+  // The table's type pairs each handler with its own frame; the compiler cannot follow that through an index.
+  const handler = handlers[frame.type] as (d: DispatchDependencies, c: Connection, f: DaemonFrame) => Promise<void>
+  try {
+    await handler(dependencies, connection, frame)
+  } catch (error) {
+    dependencies.report(error)
+    connection.close('service_restart', { kind: 'internal_error' })
+  }
+}
+
+function announceMember({ requests, connections }: DispatchDependencies, { meshId }: Connection, member: Member): void {
+  connections.broadcast(meshId, [{ kind: 'member', member: toMemberRecord(requests, meshId, member) }])
+}

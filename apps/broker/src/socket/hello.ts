@@ -1,0 +1,95 @@
+/**
+ * Who is at the other end (05 §2).
+ *
+ * 1. The origin that the peer signed must be one of this broker's own addresses, as configured; what the HTTP request
+ *    said of itself is never consulted. So a hello that was made for another broker is worth nothing here.
+ * 2. The nonce is that of this connection, good once and for 30 s. So a hello that was seen is worth nothing either.
+ * 3. The member's chain is verified up to the root key of its mesh, and the hello's signature by the key at its end,
+ *    before anything is written.
+ */
+import { type NonceRegistry, verifyChain, verifyHello, verifyMeshRecord } from '@claudemesh/identity'
+import type { CloseName, Frame } from '@claudemesh/protocol'
+import type { Runtime } from '../runtime.ts'
+import { type MeshSettings, settingsOf } from '../settings.ts'
+import type { AdmissionRefusal, Store } from '../store/store.ts'
+import type { CloseReason } from './close-reason.ts'
+import type { Identity } from './connection.ts'
+
+export interface HelloDependencies {
+  readonly store: Store
+  readonly nonces: NonceRegistry
+  readonly runtime: Runtime
+  /** The addresses under which daemons may know this broker, as `originOf` writes them. */
+  readonly origins: ReadonlySet<string>
+  readonly registration: 'open' | 'closed'
+  readonly settings: MeshSettings
+}
+
+export type HelloVerdict =
+  | { readonly ok: true; readonly identity: Identity; readonly changed: 'joined' | 'renewed' | null }
+  | { readonly ok: false; readonly close: CloseName; readonly reason: CloseReason }
+
+/** Judges a hello and, if it is good, lets the member in. */
+export async function judgeHello(
+  dependencies: HelloDependencies,
+  hello: Frame<'hello'>,
+  nonce: string,
+): Promise<HelloVerdict> {
+  // The nonce is used up whatever becomes of the hello.
+  if (!dependencies.nonces.use(nonce)) return unauthenticated('nonce_stale')
+  if (!dependencies.origins.has(hello.origin)) return unauthenticated('origin_unknown', hello.origin)
+  if (!verifyMeshRecord(hello.mesh)) return unauthenticated('mesh_record_invalid')
+
+  const at = dependencies.runtime.now()
+  const verdict = verifyChain({ mesh: hello.mesh, chain: hello.chain, now: at })
+  if (!verdict.ok) return unauthenticated('chain_invalid', verdict.reason)
+  const { member } = verdict
+  if (member.memberId !== hello.member_id) return unauthenticated('chain_invalid', 'another_member')
+  const signed = verifyHello({
+    origin: hello.origin,
+    meshId: hello.mesh.mesh_id,
+    memberId: hello.member_id,
+    nonce,
+    options: hello.options,
+    signature: hello.signature,
+    publicKey: member.signingKey,
+  })
+  if (!signed) return unauthenticated('signature_invalid')
+
+  const outcome = await dependencies.store.admit({
+    ...member,
+    mesh: hello.mesh,
+    chain: hello.chain,
+    hostFingerprint: hello.host_fingerprint,
+    ephemeralTtlMs: hello.options.ephemeral_ttl_ms ?? null,
+    mayRegister: dependencies.registration === 'open',
+    at,
+  })
+  if (outcome.kind !== 'admitted') return { ok: false, close: closeOf[outcome.kind], reason: { kind: outcome.kind } }
+  return {
+    ok: true,
+    identity: {
+      meshId: outcome.mesh.meshId,
+      memberId: member.memberId,
+      settings: settingsOf(outcome.mesh, dependencies.settings),
+      options: hello.options,
+    },
+    changed: outcome.changed,
+  }
+}
+
+const closeOf: Readonly<Record<AdmissionRefusal, CloseName>> = {
+  mesh_unknown: 'unauthenticated',
+  mesh_conflict: 'unauthenticated',
+  member_revoked: 'member_revoked',
+  epoch_stale: 'unauthenticated',
+  epoch_conflict: 'unauthenticated',
+  invite_expired: 'unauthenticated',
+  invite_used_up: 'unauthenticated',
+  invite_revoked: 'unauthenticated',
+  issuer_revoked: 'unauthenticated',
+}
+
+function unauthenticated(kind: string, detail?: string): HelloVerdict {
+  return { ok: false, close: 'unauthenticated', reason: { kind, ...(detail === undefined ? {} : { detail }) } }
+}

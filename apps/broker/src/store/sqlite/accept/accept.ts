@@ -1,0 +1,136 @@
+/**
+ * B2 and B3 of accepting (02 §9) on SQLite.
+ *
+ * One writer holds the database from the first statement to the commit, so nothing can happen between a look and the
+ * write that follows from it. Therefore the destination is judged first and the id claimed after it: a rejected item
+ * has nothing to be taken back, and no number of the history is spent on it. An id that is taken already goes before any
+ * rejection all the same: whoever lost a race for it must hear of the message that won, not of what has changed since.
+ */
+import assert from 'node:assert/strict'
+import type { Tx } from '@claudemesh/storage'
+import { crashPoint } from '@claudemesh/storage'
+import type { AcceptItem, AcceptOutcome } from '../../store.ts'
+import type { Counters } from '../statements.ts'
+import type { AcceptStatements } from './statements.ts'
+
+interface Numbers {
+  lastHistoryId: number
+  lastDeliveryId: number
+}
+
+/** Accepts items in their order. A throw leaves the transaction to be rolled back: nothing of any item is kept. */
+export function acceptAll(
+  tx: Tx,
+  statements: { readonly accept: AcceptStatements; readonly counters: Counters },
+  items: readonly AcceptItem[],
+): readonly AcceptOutcome[] {
+  const { accept, counters } = statements
+  const numbersOf = new Map<string, Numbers>()
+  const directory = new Directory(accept)
+  const outcomes = items.map((item): AcceptOutcome => {
+    const refusal = judgeSender(directory, item) ?? judgeDestination(directory, item)
+    if (refusal !== null) return findKnown(accept, item) ?? refusal
+    let numbers = numbersOf.get(item.meshId)
+    if (numbers === undefined) {
+      numbers = readNumbers(counters, item.meshId)
+      numbersOf.set(item.meshId, numbers)
+    }
+    return store(accept, item, numbers)
+  })
+  for (const [meshId, numbers] of numbersOf) {
+    assert.equal(counters.write(meshId, numbers), 1, 'the numbers of a mesh are kept in one row')
+  }
+  crashPoint('broker.accept.before-commit')
+  tx.afterCommit(() => crashPoint('broker.accept.after-commit'))
+  return outcomes
+}
+
+function findKnown(accept: AcceptStatements, item: AcceptItem): AcceptOutcome | null {
+  const accepted = accept.findAccepted(item)
+  return accepted === null ? null : { kind: 'known', accepted }
+}
+
+/** Its connection was good when the message came in; it may have been revoked since. */
+function judgeSender(directory: Directory, { meshId, sender }: AcceptItem): AcceptOutcome | null {
+  const status = directory.memberStatus(meshId, sender)
+  if (status === 'active') return null
+  return { kind: status === 'revoked' ? 'sender_revoked' : 'sender_left' }
+}
+
+function judgeDestination(directory: Directory, item: AcceptItem): AcceptOutcome | null {
+  if (item.destination.kind === 'dm') {
+    const status = directory.memberStatus(item.meshId, item.destination.ref)
+    if (status === 'active') return null
+    return { kind: status === 'revoked' ? 'recipient_revoked' : 'recipient_unknown' }
+  }
+  const epoch = directory.topicEpoch(item.meshId, item.destination.ref)
+  if (epoch === null) return { kind: 'topic_unknown' }
+  if (item.recipientsEpoch === null || item.recipientsEpoch === epoch) return null
+  return { kind: 'recipients_stale', recipientsEpoch: epoch }
+}
+
+/** Senders and what they address, looked up once per batch: accepting changes no member and no topic. */
+class Directory {
+  readonly #accept: AcceptStatements
+  readonly #statusOf = new Map<string, ReturnType<AcceptStatements['memberStatus']>>()
+  readonly #epochOf = new Map<string, number | null>()
+
+  constructor(accept: AcceptStatements) {
+    this.#accept = accept
+  }
+
+  memberStatus(meshId: string, memberId: string): ReturnType<AcceptStatements['memberStatus']> {
+    return memoize(this.#statusOf, `${meshId}/${memberId}`, () => this.#accept.memberStatus(meshId, memberId))
+  }
+
+  topicEpoch(meshId: string, topic: string): number | null {
+    return memoize(this.#epochOf, `${meshId}/${topic}`, () => this.#accept.topicEpoch(meshId, topic))
+  }
+}
+
+function memoize<V>(known: Map<string, V>, key: string, find: () => V): V {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const value = find()
+  known.set(key, value)
+  return value
+}
+
+function store(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): AcceptOutcome {
+  const historyId = numbers.lastHistoryId + 1
+  const toOne = item.destination.kind === 'dm'
+  if (accept.insertDedupe(item, { historyId, recipientCount: toOne ? 1 : 0 }) === 0) {
+    const known = findKnown(accept, item)
+    assert(known !== null, 'an id that cannot be claimed is there')
+    return known
+  }
+  accept.insertMessage(item, historyId)
+  crashPoint('broker.accept.after-message')
+  accept.insertHistory(item, historyId)
+  const recipients = toOne ? storeForOne(accept, item, numbers) : storeForSubscribers(accept, item, numbers)
+  for (const mentioned of item.mentions) accept.insertMention(item, mentioned)
+  numbers.lastHistoryId = historyId
+  return { kind: 'stored', brokerMessageId: item.brokerMessageId, historyId, recipients }
+}
+
+function storeForOne(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): readonly string[] {
+  numbers.lastDeliveryId += 1
+  const recipient = item.destination.ref
+  accept.insertDelivery(item, { recipient, deliveryId: numbers.lastDeliveryId })
+  return [recipient]
+}
+
+function storeForSubscribers(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): readonly string[] {
+  const recipients = accept.insertTopicDeliveries(item, numbers.lastDeliveryId)
+  numbers.lastDeliveryId += recipients.length
+  if (recipients.length > 0) {
+    assert.equal(accept.setRecipientCount(item, recipients.length), 1, 'the dedupe row was inserted above')
+  }
+  return recipients
+}
+
+function readNumbers(counters: Counters, meshId: string): Numbers {
+  const numbers = counters.read(meshId)
+  assert(numbers !== undefined, 'a mesh that accepts messages is registered')
+  return { ...numbers }
+}

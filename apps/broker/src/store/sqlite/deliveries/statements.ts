@@ -1,0 +1,109 @@
+import type { DestinationKind, Priority } from '@claudemesh/protocol'
+import type { Database } from '@claudemesh/storage'
+import type { Delivery, MemberKey, Message, Receipt } from '../../rows.ts'
+
+interface MessageRow {
+  readonly brokerMessageId: string
+  readonly historyId: number
+  readonly clientMessageId: string
+  readonly sender: string
+  readonly destinationKind: DestinationKind
+  readonly destinationRef: string
+  readonly replyTo: string | null
+  readonly priority: Priority
+  readonly sealed: Buffer
+  readonly acceptedAt: number
+}
+
+const messageColumns = `
+  m.id AS brokerMessageId, m.history_id AS historyId, m.client_message_id AS clientMessageId, m.sender,
+  m.destination_kind AS destinationKind, m.destination_ref AS destinationRef, m.reply_to AS replyTo, m.priority,
+  m.sealed, m.accepted_at AS acceptedAt`
+
+function toMessage(row: MessageRow): Message {
+  return {
+    brokerMessageId: row.brokerMessageId,
+    historyId: row.historyId,
+    clientMessageId: row.clientMessageId,
+    sender: row.sender,
+    destination: { kind: row.destinationKind, ref: row.destinationRef },
+    replyTo: row.replyTo,
+    priority: row.priority,
+    sealed: row.sealed,
+    acceptedAt: row.acceptedAt,
+  }
+}
+
+export type DeliveryStatements = ReturnType<typeof prepareDeliveries>
+
+export function prepareDeliveries(db: Database) {
+  const selectDeliveries = db.prepare<[string, string, number], MessageRow & { deliveryId: number }>(`
+    SELECT d.delivery_id AS deliveryId, ${messageColumns}
+      FROM delivery_queue d CROSS JOIN topic_message m ON m.id = d.broker_message_id
+     WHERE d.mesh_id = ? AND d.recipient = ? AND d.delivery_id > ? ORDER BY d.delivery_id`)
+  const selectReceipts = db.prepare<[string, string, number], Receipt>(`
+    SELECT delivery_id AS deliveryId, broker_message_id AS brokerMessageId, client_message_id AS clientMessageId,
+           recipient, state, reason, at
+      FROM receipt WHERE mesh_id = ? AND member_id = ? AND delivery_id > ? ORDER BY delivery_id`)
+  const deleteDelivery = db.prepare<[string, string, number], { brokerMessageId: string }>(`
+    DELETE FROM delivery_queue WHERE mesh_id = ? AND recipient = ? AND delivery_id = ?
+    RETURNING broker_message_id AS brokerMessageId`)
+  const deleteReceipt = db.prepare<[string, string, number]>(`
+    DELETE FROM receipt WHERE mesh_id = ? AND member_id = ? AND delivery_id = ?`)
+  const selectOrigin = db.prepare<[string], { sender: string; clientMessageId: string; receipts: number }>(`
+    SELECT sender, client_message_id AS clientMessageId, receipts FROM topic_message WHERE id = ?`)
+  const insertReceipt = db.prepare(`
+    INSERT INTO receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state,
+           reason, at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+  const selectHistoryIds = db.prepare<
+    { meshId: string; kind: string; ref: string; after: number; since: number; except: string; limit: number },
+    { historyId: number }
+  >(`
+    SELECT history_id AS historyId FROM topic_message
+     WHERE mesh_id = @meshId AND destination_kind = @kind AND destination_ref = @ref AND history_id > @after
+       AND accepted_at >= @since AND sender <> @except ORDER BY history_id LIMIT @limit`)
+  const selectByHistoryId = db.prepare<[string, number], MessageRow>(`
+    SELECT ${messageColumns} FROM message_history h CROSS JOIN topic_message m ON m.id = h.broker_message_id
+     WHERE h.mesh_id = ? AND h.history_id = ?`)
+  const selectReadableTopics = db.prepare<[string, string], { topic: string; sinceHistoryId: number }>(`
+    SELECT topic, since_history_id AS sinceHistoryId FROM topic_subscription WHERE mesh_id = ? AND member_id = ?`)
+
+  return {
+    *deliveriesAfter(key: MemberKey, after: number): Generator<Delivery> {
+      for (const row of selectDeliveries.iterate(key.meshId, key.memberId, after)) {
+        yield { deliveryId: row.deliveryId, message: toMessage(row) }
+      }
+    },
+    receiptsAfter: (key: MemberKey, after: number) => selectReceipts.iterate(key.meshId, key.memberId, after),
+    /** @returns null when there was no such delivery */
+    deleteDelivery: (key: MemberKey, deliveryId: number) =>
+      deleteDelivery.get(key.meshId, key.memberId, deliveryId)?.brokerMessageId ?? null,
+    deleteReceipt: (key: MemberKey, deliveryId: number): number =>
+      deleteReceipt.run(key.meshId, key.memberId, deliveryId).changes,
+    /** Who sent a message, and whether they want to hear of it. */
+    findOrigin: (brokerMessageId: string) => selectOrigin.get(brokerMessageId),
+    insertReceipt: (to: MemberKey, receipt: Receipt): void =>
+      void insertReceipt.run(
+        to.meshId,
+        to.memberId,
+        receipt.deliveryId,
+        receipt.brokerMessageId,
+        receipt.clientMessageId,
+        receipt.recipient,
+        receipt.state,
+        receipt.reason,
+        receipt.at,
+      ),
+    /** Positions of the messages to one destination, except those of one sender ('' excepts nobody). */
+    historyIdsOf: (
+      destination: { readonly meshId: string; readonly kind: 'dm' | 'topic'; readonly ref: string },
+      page: { readonly after: number; readonly since: number; readonly except: string; readonly limit: number },
+    ): readonly number[] => selectHistoryIds.all({ ...destination, ...page }).map((row) => row.historyId),
+    findByHistoryId: (meshId: string, historyId: number): Message | null => {
+      const row = selectByHistoryId.get(meshId, historyId)
+      return row === undefined ? null : toMessage(row)
+    },
+    readableTopics: (key: MemberKey) => selectReadableTopics.all(key.meshId, key.memberId),
+  }
+}

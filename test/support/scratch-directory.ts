@@ -1,0 +1,21 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+/** A directory of the running test alone (0700); it goes when the test ends. */
+export function scratchDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Writes migrations into `<directory>/schema/` and returns what `openDatabase` takes. */
+export function writeMigrations(directory: string, sqlByFileName: Readonly<Record<string, string>>): URL {
+  const schema = join(directory, 'schema')
+  rmSync(schema, { recursive: true, force: true })
+  mkdirSync(schema, { mode: 0o700 })
+  for (const [name, sql] of Object.entries(sqlByFileName)) writeFileSync(join(schema, name), sql)
+  return pathToFileURL(`${schema}/`)
+}
