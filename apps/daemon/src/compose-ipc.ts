@@ -1,0 +1,130 @@
+/** Part of the composition root: the HTTP interface with all its routes. */
+import type { Verbs } from './compose-verbs.ts'
+import type { DaemonConfig } from './config.ts'
+import type { Health } from './health.ts'
+import type { HealthSources } from './health-report.ts'
+import { RouteCounts } from './ipc/route-counts.ts'
+import { eventRoutes } from './ipc/routes/events.ts'
+import { healthRoutes } from './ipc/routes/health.ts'
+import { type IdentityOperations, identityRoutes } from './ipc/routes/identity.ts'
+import { inboxRoutes } from './ipc/routes/inbox.ts'
+import { messageRoutes } from './ipc/routes/messages.ts'
+import { outboxRoutes } from './ipc/routes/outbox.ts'
+import { peerRoutes } from './ipc/routes/peers.ts'
+import { queueRoutes } from './ipc/routes/queues.ts'
+import { sendRoutes } from './ipc/routes/send.ts'
+import { topicRoutes } from './ipc/routes/topics.ts'
+import { IpcServer } from './ipc/server.ts'
+import { EventStreams } from './ipc/sse.ts'
+import { createValidators } from './ipc/validation.ts'
+import type { DiskWatch } from './lifecycle/disk-watch.ts'
+import type { Stores } from './lifecycle/open-stores.ts'
+import type { DaemonLog } from './log.ts'
+import { Metrics } from './metrics.ts'
+import type { Runtime } from './runtime.ts'
+
+export interface IpcParts {
+  readonly config: () => DaemonConfig
+  readonly version: string
+  readonly startedAt: number
+  readonly socket: string
+  readonly httpPort: () => number | null
+  readonly acceptedTokens: () => readonly string[]
+  readonly identityOperations: IdentityOperations
+  readonly stores: Stores
+  readonly verbs: Verbs
+  readonly disk: DiskWatch
+  readonly raised: Health
+  readonly runtime: Runtime
+  readonly log: DaemonLog
+  readonly logLinesDropped: () => number
+  /** Ends requests that wait when the daemon stops. */
+  readonly stopping: AbortSignal
+  /** A write was refused by the disk: somebody should look whether the handle can still be used. */
+  readonly onStorageFailed: () => void
+}
+
+export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
+  const { config, runtime, stores, verbs, log, stopping } = parts
+  const { outbox, inbox, members, events } = stores
+  const { directory, acceptSend, operate } = verbs
+  const sources = healthSources(parts)
+  const { name, memberId } = sources.self
+  const validators = createValidators()
+  const streams = new EventStreams(events)
+  const routeCounts = new RouteCounts()
+  const metrics = new Metrics({
+    ...sources,
+    routeCounts,
+    inflight: () => ipc.inflight,
+    eventStreams: () => streams.count,
+    logLinesDropped: parts.logLinesDropped,
+  })
+  const { reconcile } = directory
+  const ipc = await IpcServer.create({
+    config,
+    acceptedTokens: parts.acceptedTokens,
+    version: parts.version,
+    runtime,
+    log: log.ipc,
+    validators,
+    streams,
+    onAnswered: routeCounts.record,
+    onProblem: ({ code }) => {
+      metrics.countProblem(code)
+      if (code === 'storage_failed') parts.onStorageFailed()
+    },
+    routes: [
+      // First: it lists the routes that come after it.
+      healthRoutes({ sources, metrics }),
+      sendRoutes({
+        acceptSend,
+        validators,
+        stopping,
+        onItemFailed: (error) => {
+          log.ipc.error({ err: error }, 'batch_item_failed')
+          if (error.code === 'storage_failed') parts.onStorageFailed()
+        },
+      }),
+      topicRoutes({ members, reconcile }),
+      queueRoutes(),
+      inboxRoutes({ inbox, members }),
+      messageRoutes({ inbox, outbox, members, self: { memberId, name } }),
+      outboxRoutes({ outbox, operate }),
+      peerRoutes({ members, reconcile }),
+      eventRoutes({ streams }),
+      identityRoutes(parts.identityOperations),
+    ],
+  })
+  return ipc
+}
+
+function healthSources(parts: IpcParts): HealthSources {
+  const { stores, verbs } = parts
+  const { slug, meshFile } = stores.identity
+  return {
+    self: {
+      mesh: slug,
+      meshId: meshFile.mesh.mesh_id,
+      memberId: meshFile.memberId,
+      name: meshFile.name,
+    },
+    startedAt: parts.startedAt,
+    version: parts.version,
+    sqliteVersion: stores.outbox.libraryVersion,
+    socket: parts.socket,
+    httpPort: parts.httpPort,
+    maxAgeHours: verbs.maxAgeHours,
+    features: () => verbs.terms.features,
+    link: verbs.link,
+    sender: verbs.sender,
+    receiver: verbs.receiver,
+    outbox: stores.outbox,
+    inbox: stores.inbox,
+    members: stores.members,
+    events: stores.events,
+    disk: parts.disk,
+    raised: parts.raised,
+    runtime: parts.runtime,
+  }
+}

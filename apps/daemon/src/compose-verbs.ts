@@ -1,0 +1,174 @@
+/** Part of the composition root: the verbs, each with the nouns it works on and the others it wakes. */
+import { randomBytes } from 'node:crypto'
+import type { DiskPressure } from '@claudemesh/storage'
+import { OwnBoxKeys } from './box-keys.ts'
+import type { DaemonConfig } from './config.ts'
+import { Directory } from './directory/directory.ts'
+import { BrokerTerms } from './lifecycle/broker-terms.ts'
+import type { Departure } from './lifecycle/exit.ts'
+import { LocalBroker } from './lifecycle/local-broker.ts'
+import { effectiveMaxAgeHours } from './lifecycle/max-age-policy.ts'
+import type { Stores } from './lifecycle/open-stores.ts'
+import { Link } from './link/link.ts'
+import { linkHandlers } from './link-handlers.ts'
+import type { DaemonLog } from './log.ts'
+import { Publisher } from './publish/publisher.ts'
+import { makeOpener, type OpenMessage } from './receive/open.ts'
+import { Receiver } from './receive/receive.ts'
+import { refetch } from './receive/refetch.ts'
+import { Reopener } from './receive/reopen.ts'
+import type { Runtime } from './runtime.ts'
+import { AcceptSend } from './send/accept-send.ts'
+import { Recipients } from './send/recipients.ts'
+import { OperateOutbox } from './send/requeue.ts'
+import { Sealer } from './send/seal.ts'
+import { Sender } from './send/sender.ts'
+
+export interface Verbs {
+  readonly terms: BrokerTerms
+  readonly maxAgeHours: () => number
+  readonly directory: Directory
+  readonly acceptSend: AcceptSend
+  readonly operate: OperateOutbox
+  readonly recipients: Recipients
+  readonly sender: Sender
+  readonly receiver: Receiver
+  readonly reopener: Reopener
+  readonly publisher: Publisher
+  readonly link: Link
+}
+
+const msPerHour = 3_600_000
+
+export interface VerbParts {
+  readonly home: string
+  readonly selfCommand: readonly string[]
+  readonly version: string
+  readonly config: () => DaemonConfig
+  readonly stores: Stores
+  readonly hostFingerprint: string
+  readonly runtime: Runtime
+  readonly log: DaemonLog
+  readonly diskPressure: () => DiskPressure
+  readonly leave: (departure: Departure) => void
+}
+
+export function composeVerbs(parts: VerbParts): Verbs {
+  const { config, stores, runtime, log } = parts
+  const { outbox, inbox, events, members } = stores
+  const terms = new BrokerTerms(members)
+  const maxAgeHours = () => effectiveMaxAgeHours(config().outbox, terms.dedupe)
+
+  const request: Link['request'] = (op, params) => link.request(op, params)
+  const onKeysLearnt = (memberIds: readonly string[]) => reopener.sendersLearnt(memberIds)
+  const { monotonicMs } = runtime
+  const directory = new Directory({ members, request, onKeysLearnt, monotonicMs, log: log.directory })
+  const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
+  outbox.onChange(() => publisher.wake())
+  const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
+  const { mesh, memberId } = stores.identity.meshFile
+  const open = makeOpener({ meshId: mesh.mesh_id, boxKeys, members })
+  const recipients = new Recipients({
+    members,
+    request,
+    refreshDirectory: directory.refresh,
+    onAnswered: (destination) => sender.recipientsAnswered(destination),
+    runtime,
+    log: log.send,
+  })
+  const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, randomBytes })
+  const sender = new Sender({
+    outbox,
+    seal: (row) => sealer.seal(row),
+    transmit: (items) => link.transmit(items),
+    onRecipientsStale: (destination) => recipients.drop(destination),
+    runtime,
+    log: log.send,
+    maxAgeMs: () => maxAgeHours() * msPerHour,
+  })
+  const onStored = () => publisher.wake()
+  const receiver = new Receiver({
+    inbox,
+    outbox,
+    open,
+    acknowledge: (items) => link.acknowledge(items),
+    onStored,
+    onReceipts: onStored,
+    lookForSenders: (memberIds) => directory.lookForUnknown(memberIds),
+    log: log.receive,
+  })
+  const reopener = new Reopener({ inbox, open, onStored, log: log.receive })
+  const link: Link = composeLink(parts, { terms, directory, recipients, sender, receiver, open })
+
+  const sending = {
+    outbox,
+    members,
+    refreshDirectory: directory.refresh,
+    inlineBytes: () => terms.inlineBytes,
+    diskPressure: parts.diskPressure,
+    runtime,
+    wake: () => sender.wake(),
+  }
+  const acceptSend = new AcceptSend(sending)
+  const operate = new OperateOutbox(sending)
+  return {
+    ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, sender },
+    ...{ receiver, reopener, publisher, link },
+  }
+}
+
+/** The keys that seal and open, kept in step with the identity. */
+function composeBoxKeys({ stores, runtime }: VerbParts, o: { readonly onReplaced: () => void }): OwnBoxKeys {
+  const { identity, members } = stores
+  const held = () => ({ box: identity.keys.box, epoch: identity.certificate.epoch, archived: identity.archived })
+  const boxKeys = new OwnBoxKeys(held(), runtime.now)
+  members.learnOwnKeys(identity.meshFile.chain)
+  identity.onChange(() => {
+    boxKeys.replace(held())
+    members.learnOwnKeys(identity.meshFile.chain)
+    o.onReplaced()
+  })
+  return boxKeys
+}
+
+type LinkedVerbs = Pick<Verbs, 'terms' | 'directory' | 'recipients' | 'sender' | 'receiver'>
+
+function composeLink(parts: VerbParts, { open, ...others }: LinkedVerbs & { readonly open: OpenMessage }): Link {
+  const { config, stores, runtime, log } = parts
+  const { inbox, events, identity } = stores
+  const { broker } = identity.meshFile
+  const retentionDays = () => config().inbox.retentionDays
+  const request: Link['request'] = (op, params) => link.request(op, params)
+  const link: Link = new Link({
+    url: config().broker.url ?? broker.url,
+    identity: () => {
+      const { mesh, memberId, chain } = identity.meshFile
+      return { mesh, memberId, chain, keys: identity.keys, hostFingerprint: parts.hostFingerprint }
+    },
+    ephemeralTtlMs: identity.ephemeralTtlMs,
+    requireFeatures: config().features.require,
+    daemonVersion: parts.version,
+    runtime,
+    log: log.link,
+    onUnreachable: whenUnreachable(parts),
+    handlers: linkHandlers({
+      ...others,
+      config,
+      events,
+      refetch: () => refetch({ inbox, request, open, retentionDays, log: log.receive }),
+      leave: parts.leave,
+      log: log.link,
+    }),
+  })
+  return link
+}
+
+/** A broker of somebody else's comes back by itself; the one of this home is brought up. */
+function whenUnreachable(parts: VerbParts): () => void {
+  const { broker } = parts.stores.identity.meshFile
+  const isOurs = broker.local && parts.config().broker.url === null
+  if (!isOurs) return () => undefined
+  const { home, selfCommand, runtime, log } = parts
+  const localBroker = new LocalBroker({ home, url: broker.url, selfCommand, runtime, log: log.lifecycle })
+  return () => localBroker.ensure()
+}

@@ -1,0 +1,178 @@
+/**
+ * The configuration: the only place that reads files, environment and flags (03 §3).
+ *
+ * 1. Later wins: default, `<home>/config.toml`, `<home>/daemon/<slug>/config.toml`, `CLAUDEMESH_<SECTION>_<KEY>`, flags.
+ * 2. What is unknown or ill-typed is refused with its place and its key, never replaced by a default.
+ * 3. The result is one frozen object, and of each value it is known where it came from.
+ */
+import { existsSync } from 'node:fs'
+import { daemonPaths, homePaths, isCi, isSetVariable, MeshError } from '@claudemesh/protocol'
+import { nearest, readConfigFile } from './config-file.ts'
+import { type EnvironmentKind, readTextValue, type SettingValue, sectionNames, settingsByName } from './config-keys.ts'
+import type { LogLevel } from './log.ts'
+
+export interface DaemonConfig {
+  readonly broker: { readonly url: string | null }
+  readonly ipc: {
+    readonly socketInflightMax: number
+    /** Whether to listen on 127.0.0.1; `auto` is already decided. */
+    readonly tcp: boolean
+    readonly httpPort: number
+    readonly tcpInflightMax: number
+    readonly allowedOrigins: readonly string[]
+    readonly publicHealthCheck: boolean
+  }
+  readonly outbox: { readonly maxAgeHoursDefault: number; readonly maxAgeHoursOverride: number | null }
+  readonly inbox: { readonly retentionDays: number }
+  readonly disk: { readonly budgetBytes: number | null }
+  readonly features: { readonly require: readonly string[] }
+  readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
+  readonly log: { readonly level: LogLevel }
+}
+
+/** Where a value came from. `place` is the file and line, the variable, or the flag. */
+export interface ConfigOrigin {
+  readonly source: 'default' | 'file' | 'environment' | 'flag'
+  readonly place: string | null
+}
+
+/** One line of `daemon config show --effective`. */
+export interface ConfigEntry {
+  readonly name: string
+  readonly value: SettingValue
+  readonly origin: ConfigOrigin
+  readonly describe: string
+  readonly reload: boolean
+}
+
+export interface ConfigSources {
+  readonly home: string
+  /** The slug of the mesh. */
+  readonly mesh: string
+  /** `section.key` to text. */
+  readonly flags: Readonly<Record<string, string>>
+  /** Default: the environment of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+export interface LoadedConfig {
+  readonly config: DaemonConfig
+  readonly entries: readonly ConfigEntry[]
+  /** Choices that are less safe than the default, one sentence each. */
+  readonly warnings: readonly string[]
+  readonly environment: {
+    readonly kind: EnvironmentKind
+    /** `$XDG_RUNTIME_DIR`, when it is set to an absolute path. */
+    readonly runtimeDirectory: string | null
+  }
+}
+
+/** @throws MeshError config_invalid */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const env = sources.env ?? process.env
+  const kind = environmentKind(env)
+  const entries = effectiveConfig(sources)
+  const value = new Map(entries.map((entry) => [entry.name, entry.value]))
+  const warnings = entries.flatMap((entry) => {
+    const sentence = settingsByName.get(entry.name)?.warn?.(entry.value, kind) ?? null
+    return sentence === null || entry.origin.source === 'default' ? [] : [`${entry.name}: ${sentence}`]
+  })
+  const runtimeDirectory = env['XDG_RUNTIME_DIR']
+  return {
+    config: toConfig(value, kind),
+    entries,
+    warnings,
+    environment: { kind, runtimeDirectory: runtimeDirectory?.startsWith('/') === true ? runtimeDirectory : null },
+  }
+}
+
+/**
+ * Every setting with its value and where that came from.
+ *
+ * @throws MeshError config_invalid
+ */
+export function effectiveConfig(sources: ConfigSources): readonly ConfigEntry[] {
+  const chosen = new Map<string, { value: SettingValue; origin: ConfigOrigin }>()
+  for (const file of [homePaths(sources.home).config, daemonPaths(sources.home, sources.mesh).config]) {
+    for (const { name, value, line } of readConfigFile(file)) {
+      chosen.set(name, { value, origin: { source: 'file', place: `${file}:${line}` } })
+    }
+  }
+  for (const [variable, name, text] of environmentSettings(sources.env ?? process.env)) {
+    chosen.set(name, { value: readText(name, text, variable), origin: { source: 'environment', place: variable } })
+  }
+  for (const [name, text] of Object.entries(sources.flags)) {
+    const place = `--${name}`
+    chosen.set(name, { value: readText(name, text, place), origin: { source: 'flag', place } })
+  }
+  return [...settingsByName].map(([name, setting]) => ({
+    name,
+    ...(chosen.get(name) ?? { value: setting.default, origin: { source: 'default' as const, place: null } }),
+    describe: setting.describe,
+    reload: setting.reload,
+  }))
+}
+
+function readText(name: string, text: string, place: string): SettingValue {
+  const setting = settingsByName.get(name)
+  if (setting === undefined) {
+    const near = nearest(name, [...settingsByName.keys()])
+    const detail = `${place}: there is no setting ${name}${near === null ? '' : `; did you mean ${near}?`}`
+    throw new MeshError('config_invalid', { detail, data: { key: name } })
+  }
+  const reading = readTextValue(setting.form, text)
+  if (!reading.ok)
+    throw new MeshError('config_invalid', { detail: `${place}: ${name} ${reading.fault}`, data: { key: name } })
+  return reading.value
+}
+
+/** Sections whose variables other programs of this software use as well: what is unknown there is not ours to refuse. */
+const sharedPrefixes: ReadonlySet<string> = new Set(['broker'])
+
+/** The variables that set something, as [variable, setting, text]; an unknown one in a section of ours is refused. */
+function environmentSettings(env: Readonly<Record<string, string | undefined>>): [string, string, string][] {
+  const found: [string, string, string][] = []
+  for (const [variable, text] of Object.entries(env)) {
+    if (text === undefined || !variable.startsWith('CLAUDEMESH_')) continue
+    const rest = variable.slice('CLAUDEMESH_'.length).toLowerCase()
+    const section = sectionNames.find((name) => rest.startsWith(`${name}_`))
+    if (section === undefined) continue
+    const name = `${section}.${rest.slice(section.length + 1)}`
+    if (settingsByName.has(name) || !sharedPrefixes.has(section)) found.push([variable, name, text])
+  }
+  return found
+}
+
+const containerVariables = ['KUBERNETES_SERVICE_HOST', 'RUNPOD_POD_ID']
+
+/** CI before container: CI jobs mostly run in containers, and the stricter of the two rules is theirs. */
+function environmentKind(env: Readonly<Record<string, string | undefined>>): EnvironmentKind {
+  if (isCi(env)) return 'ci'
+  return containerVariables.some((name) => isSetVariable(env[name])) || existsSync('/.dockerenv') ? 'container' : 'host'
+}
+
+/** The casts are covered: every value went through the form of its own row. */
+function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKind): DaemonConfig {
+  const get = <T extends SettingValue>(name: string) => value.get(name) as T
+  const tcp = get<'auto' | 'on' | 'off'>('ipc.tcp')
+  return Object.freeze({
+    broker: Object.freeze({ url: get<string | null>('broker.url') }),
+    ipc: Object.freeze({
+      socketInflightMax: get<number>('ipc.socket_inflight_max'),
+      tcp: tcp === 'auto' ? kind === 'host' : tcp === 'on',
+      httpPort: get<number>('ipc.http_port'),
+      tcpInflightMax: get<number>('ipc.tcp_inflight_max'),
+      allowedOrigins: get<readonly string[]>('ipc.allowed_origins'),
+      publicHealthCheck: get<boolean>('ipc.public_health_check'),
+    }),
+    outbox: Object.freeze({
+      maxAgeHoursDefault: get<number>('outbox.max_age_hours_default'),
+      maxAgeHoursOverride: get<number | null>('outbox.max_age_hours_override'),
+    }),
+    inbox: Object.freeze({ retentionDays: get<number>('inbox.retention_days') }),
+    disk: Object.freeze({ budgetBytes: get<number | null>('disk.budget_bytes') }),
+    features: Object.freeze({ require: get<readonly string[]>('features.require') }),
+    clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
+    log: Object.freeze({ level: get<LogLevel>('log.level') }),
+  })
+}

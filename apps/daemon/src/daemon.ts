@@ -1,0 +1,294 @@
+/**
+ * The composition root: builds everything in start-up order (03 §1) and closes in reverse. The parts that are large are
+ * composed in compose-verbs.ts and compose-ipc.ts; what happens to a message is in the parts themselves.
+ *
+ *     lock > outbox (integrity, migrations, recovery) > inbox, events > identity, members > IPC open > link
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { MeshError } from '@claudemesh/protocol'
+import type { DestinationStream } from 'pino'
+import { composeIdentity } from './compose-identity.ts'
+import { composeIpc } from './compose-ipc.ts'
+import { composeVerbs, type Verbs } from './compose-verbs.ts'
+import type { ConfigSources } from './config.ts'
+import { Health } from './health.ts'
+import type { IpcServer } from './ipc/server.ts'
+import { chores } from './lifecycle/chores.ts'
+import { type ClaimedHome, claimHome } from './lifecycle/claim-home.ts'
+import { Closing } from './lifecycle/closing.ts'
+import { DiskWatch } from './lifecycle/disk-watch.ts'
+import { EphemeralMember } from './lifecycle/ephemeral-member.ts'
+import { type Departure, departureOf, forgetDeparture, recordDeparture } from './lifecycle/exit.ts'
+import { type CheckedHost, checkHost } from './lifecycle/host-fingerprint.ts'
+import { Housekeeping } from './lifecycle/housekeeping.ts'
+import { listenOnTcp } from './lifecycle/listen-tcp.ts'
+import { LocalToken } from './lifecycle/local-token.ts'
+import { assertMaxAgeOverride } from './lifecycle/max-age-policy.ts'
+import { openStores, type Stores } from './lifecycle/open-stores.ts'
+import { pressureEvents } from './lifecycle/pressure-events.ts'
+import { ReloadableConfig } from './lifecycle/reloadable-config.ts'
+import { settleSocketPath } from './lifecycle/socket-path.ts'
+import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
+import { StorageWatch } from './lifecycle/storage-watch.ts'
+import { settleRequestsMsMax } from './limits.ts'
+import { type DaemonLog, openLog } from './log.ts'
+import type { Runtime } from './runtime.ts'
+import { readVersion } from './version.ts'
+
+/** Where log lines go. */
+export interface LogDestination extends DestinationStream {
+  /** Lines that could not be written. */
+  readonly dropped: number
+  close(): void
+}
+
+export interface DaemonParts {
+  readonly sources: ConfigSources
+  /** The program and first arguments that run the CLI, to bring up the local broker. */
+  readonly selfCommand: readonly string[]
+  readonly runtime: Runtime
+  /** Called once the directory is this daemon's own, with the path of its log file. */
+  readonly openLogDestination: (path: string) => LogDestination
+}
+
+export class Daemon {
+  readonly #parts: DaemonParts
+  readonly #home: ClaimedHome
+  readonly #closing: Closing
+  readonly #config: ReloadableConfig
+  readonly #log: DaemonLog
+  readonly #logDestination: LogDestination
+  readonly #raised = new Health()
+  readonly #stopping = new AbortController()
+  /** Set by `#build`, which the only way to a daemon goes through. */
+  #verbs: Verbs | null = null
+  #disk: DiskWatch | null = null
+  #socket = ''
+  #leave: (departure: Departure) => void = () => undefined
+  /** Resolves when the daemon finds that it must leave by itself. */
+  readonly left: Promise<Departure>
+
+  /**
+   * Brings a daemon up, or leaves everything as it was and word of why.
+   *
+   * @throws MeshError with what keeps it from running
+   */
+  static async open(parts: DaemonParts): Promise<Daemon> {
+    const home = claimHome(parts.sources)
+    const closing = new Closing()
+    closing.add('lock', () => home.release())
+    try {
+      const daemon = new Daemon(parts, home, closing)
+      await daemon.#build()
+      forgetDeparture(home.paths.lastExit)
+      return daemon
+    } catch (error) {
+      recordDeparture(home.paths.lastExit, departureOf(error), parts.runtime.now())
+      await closing.run(null)
+      throw error
+    }
+  }
+
+  private constructor(parts: DaemonParts, home: ClaimedHome, closing: Closing) {
+    this.#parts = parts
+    this.#home = home
+    this.#closing = closing
+    this.#config = new ReloadableConfig(parts.sources)
+    this.#logDestination = parts.openLogDestination(home.paths.log)
+    closing.add('log', () => this.#logDestination.close())
+    const { level } = this.#config.current().log
+    this.#log = openLog({ level, destination: this.#logDestination, version: readVersion() })
+    this.left = new Promise((resolve) => {
+      this.#leave = resolve
+    })
+  }
+
+  /** Where it listens. */
+  get socket(): string {
+    return this.#socket
+  }
+
+  get log(): DaemonLog {
+    return this.#log
+  }
+
+  /** Leaves word of why the daemon leaves. */
+  recordDeparture(departure: Departure): void {
+    recordDeparture(this.#home.paths.lastExit, departure, this.#parts.runtime.now())
+  }
+
+  /** Reads the configuration anew. One that cannot be used changes nothing and is told of in `daemon status`. */
+  reload(): void {
+    const log = this.#log.lifecycle
+    try {
+      const { changed, needRestart } = this.#config.reload(({ outbox }) =>
+        assertMaxAgeOverride(outbox, this.#verbs?.terms.dedupe ?? null),
+      )
+      log.info({ changed, need_restart: needRestart }, 'config_reloaded')
+      this.#raised.clear('config_reload_failed')
+      this.#warnOfSettings()
+      this.#log.setLevel(this.#config.current().log.level)
+      this.#disk?.measure()
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      this.#raised.raise('config_reload_failed', error.message)
+      log.error({ err: error }, 'config_reload_failed')
+    }
+  }
+
+  /** Answers what is being worked on, then closes everything in reverse. */
+  async close(): Promise<void> {
+    this.#log.lifecycle.info('daemon_stopping')
+    await this.#closing.run(this.#log.lifecycle)
+  }
+
+  async #build(): Promise<void> {
+    const { sources, runtime } = this.#parts
+    const { paths } = this.#home
+    const startedAt = runtime.now()
+    this.#log.lifecycle.info({ mesh: sources.mesh, environment: this.#config.environment.kind }, 'daemon_starting')
+    this.#warnOfSettings()
+    const place = { home: sources.home, slug: sources.mesh }
+    const ephemeral = new EphemeralMember({ place, log: this.#log.lifecycle })
+    this.#closing.add('ephemeral files', () => ephemeral.forget())
+    const stores = openStores({ home: sources.home, slug: sources.mesh, paths, runtime, closing: this.#closing })
+    tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
+    const host = this.#checkHost()
+    const disk = this.#watchDisk(stores)
+    const verbs = this.#composeVerbs({ stores, disk, host, ephemeral })
+    assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
+    const storage = this.#watchStorage(stores)
+    verbs.publisher.start()
+    await this.#serve({ stores, verbs, disk, storage, host, startedAt })
+    verbs.reopener.start()
+    verbs.sender.start()
+    verbs.link.start()
+    disk.start()
+    storage.start()
+    this.#keepHouse(stores, verbs)
+    if (stores.identity.ephemeralTtlMs !== null) ephemeral.takeKeys(paths.keypair)
+    const startMs = runtime.now() - startedAt
+    this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
+  }
+
+  /** @throws MeshError host_changed */
+  #checkHost(): CheckedHost {
+    const { policy } = this.#config.current().clone
+    const host = checkHost({ path: this.#home.paths.hostFingerprint, policy })
+    tellOfHost(host, { policy, log: this.#log.lifecycle, raised: this.#raised })
+    return host
+  }
+
+  #composeVerbs(o: { stores: Stores; disk: DiskWatch; host: CheckedHost; ephemeral: EphemeralMember }): Verbs {
+    const { stores, disk, host, ephemeral } = o
+    const { sources, selfCommand, runtime } = this.#parts
+    const verbs = composeVerbs({
+      home: sources.home,
+      selfCommand,
+      version: readVersion(),
+      config: this.#config.current,
+      stores,
+      hostFingerprint: host.fingerprint,
+      runtime,
+      log: this.#log,
+      diskPressure: () => disk.pressure,
+      leave: (departure) => this.#leave(departure),
+    })
+    this.#verbs = verbs
+    this.#closing.add('publisher', () => verbs.publisher.stop())
+    this.#closing.add('link', () => verbs.link.stop())
+    this.#closing.add('membership', () => ephemeral.leave(verbs.link, stores.outbox))
+    this.#closing.add('receiver', () => verbs.receiver.stop())
+    this.#closing.add('reopener', () => verbs.reopener.stop())
+    this.#closing.add('sender', () => verbs.sender.stop())
+    if (stores.identity.ephemeralTtlMs !== null) this.#closing.add('drain', () => ephemeral.drain(stores.outbox))
+    return verbs
+  }
+
+  async #serve(o: {
+    stores: Stores
+    verbs: Verbs
+    disk: DiskWatch
+    storage: StorageWatch
+    host: CheckedHost
+    startedAt: number
+  }): Promise<void> {
+    const { paths } = this.#home
+    const { sources, runtime } = this.#parts
+    const token = LocalToken.open(paths.localToken, runtime)
+    const files = { home: sources.home, slug: sources.mesh, paths }
+    let httpPort: number | null = null
+    this.#socket = settleSocketPath({ paths, runtimeDirectory: this.#config.environment.runtimeDirectory })
+    const ipc = await composeIpc({
+      ...o,
+      config: this.#config.current,
+      version: readVersion(),
+      socket: this.#socket,
+      httpPort: () => httpPort,
+      acceptedTokens: () => token.accepted(),
+      identityOperations: composeIdentity({ ...o, files, token, raised: this.#raised, runtime, log: this.#log }),
+      raised: this.#raised,
+      runtime,
+      log: this.#log,
+      logLinesDropped: () => this.#logDestination.dropped,
+      stopping: this.#stopping.signal,
+      onStorageFailed: () => o.storage.check(),
+    })
+    this.#closing.add('ipc', () => ipc.close())
+    this.#closing.add('requests', () => this.#settleRequests(ipc))
+    const { tcp, httpPort: wanted } = this.#config.current().ipc
+    const port = tcp ? wanted : null
+    httpPort = await listenOnTcp({ ipc, port, paths, raised: this.#raised, log: this.#log.lifecycle })
+    await ipc.listenOnSocket(this.#socket)
+  }
+
+  /** New requests get 503, those that wait are answered with what is proven by now, the others may finish. */
+  async #settleRequests(ipc: IpcServer): Promise<void> {
+    ipc.refuse()
+    this.#stopping.abort()
+    const patience = new AbortController()
+    const over = delay(settleRequestsMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
+    await Promise.race([ipc.settled(), over])
+    patience.abort()
+  }
+
+  #watchDisk(stores: Stores): DiskWatch {
+    const log = this.#log.lifecycle
+    const disk = new DiskWatch({
+      directory: this.#home.paths.directory,
+      budgetBytes: () => this.#config.current().disk.budgetBytes,
+      log,
+      onChange: pressureEvents({ events: stores.events, log }),
+    })
+    this.#disk = disk
+    this.#closing.add('disk watch', () => disk.stop())
+    return disk
+  }
+
+  /** A handle that cannot be trusted ends this process; the supervisor's next one opens the files anew. */
+  #watchStorage({ outbox, inbox, events, members }: Stores): StorageWatch {
+    const storage = new StorageWatch({
+      stores: { outbox, inbox, events, members },
+      onBroken: (store) => {
+        const detail = `the disk failed under ${store}.db; what was acknowledged is on it`
+        this.#leave(departureOf(new MeshError('storage_failed', { detail })))
+      },
+    })
+    this.#closing.add('storage watch', () => storage.stop())
+    return storage
+  }
+
+  #keepHouse(stores: Stores, { terms }: Verbs): void {
+    const list = chores({ stores, terms, config: this.#config.current, runtime: this.#parts.runtime })
+    const housekeeping = new Housekeeping({ chores: list, log: this.#log.lifecycle })
+    this.#closing.add('housekeeping', () => housekeeping.stop())
+    housekeeping.start()
+  }
+
+  #warnOfSettings(): void {
+    const { warnings } = this.#config
+    for (const warning of warnings) this.#log.lifecycle.warn({ setting: warning }, 'less_safe_setting')
+    if (warnings.length === 0) this.#raised.clear('less_safe_setting')
+    else this.#raised.raise('less_safe_setting', warnings.join('; '))
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Stored events with ids that only grow: what `GET /v1/events` streams and resumes from (03 §2).
+ *
+ * 1. A batch of events and the cursor of the source it came from are one commit: after a crash the source goes on
+ *    exactly behind the last event that exists, so there is neither a gap nor a repetition.
+ * 2. Listeners hear of events only after they are durable. Being heard is a hint; the table is the truth.
+ * 3. An id is never given twice, not even by the successor of a damaged file: its ids begin above every possible one
+ *    of the old, so a reader that resumes from an old id is told to read anew instead of missing events.
+ *
+ * It does not know what the sources are.
+ */
+import type { EventType } from '@claudemesh/protocol'
+import { closeDatabase, crashPoint, type Database, immediate, isBroken, schemaVersion } from '@claudemesh/storage'
+import { openReplaceable } from '../quarantine.ts'
+import type { Runtime } from '../runtime.ts'
+import { type CursorPosition, EventStatements, type StoredEvent } from './statements.ts'
+
+export type { CursorPosition, StoredEvent } from './statements.ts'
+
+export interface NewEvent {
+  readonly type: EventType
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+/** A source and how far it has been turned into events. */
+export interface SourceCursor extends CursorPosition {
+  readonly source: 'inbox' | 'outbox'
+}
+
+export interface EventBounds {
+  /** The oldest event that is kept; one above `lastId` when none is. */
+  readonly firstId: number
+  /** The newest id that was ever given, 0 when none was. */
+  readonly lastId: number
+}
+
+export class Events {
+  readonly #db: Database
+  readonly #statements: EventStatements
+  readonly #runtime: Runtime
+  readonly #listeners = new Set<() => void>()
+  /** When this file took the place of a damaged one, else null. */
+  readonly rebuiltAt: number | null
+
+  /** Opens the events. A damaged file is moved aside: readers are told to read anew (invariant 3). */
+  static open(options: { readonly path: string; readonly runtime: Runtime }): Events {
+    const { path, runtime } = options
+    const migrations = new URL('./schema/', import.meta.url)
+    const { db, predecessor } = openReplaceable({ path, migrations, now: runtime.now })
+    const statements = new EventStatements(db)
+    const state = statements.state() ?? createState({ db, statements, runtime, predecessor })
+    return new Events({ db, statements, runtime, rebuiltAt: state.rebuiltAt })
+  }
+
+  private constructor(parts: {
+    db: Database
+    statements: EventStatements
+    runtime: Runtime
+    rebuiltAt: number | null
+  }) {
+    this.#db = parts.db
+    this.#statements = parts.statements
+    this.#runtime = parts.runtime
+    this.rebuiltAt = parts.rebuiltAt
+  }
+
+  close(): void {
+    this.#listeners.clear()
+    closeDatabase(this.#db)
+  }
+
+  get broken(): boolean {
+    return isBroken(this.#db)
+  }
+
+  get schemaVersion(): number {
+    return schemaVersion(this.#db)
+  }
+
+  /**
+   * Stores a batch, and with it how far its source has been read.
+   *
+   * @throws MeshError `insufficient_storage` or `storage_failed`; then neither is stored
+   */
+  append(events: readonly NewEvent[], cursor: SourceCursor | null = null): void {
+    if (events.length === 0 && cursor === null) return
+    const at = this.#runtime.now()
+    immediate(this.#db, (tx) => {
+      for (const event of events) this.#statements.insert(event.type, at, JSON.stringify(event.data))
+      if (cursor !== null) this.#statements.saveCursor(cursor.source, cursor)
+      crashPoint('daemon.publish.before-commit')
+      tx.afterCommit(() => this.#announce(events.length))
+    })
+    crashPoint('daemon.publish.after-commit')
+  }
+
+  /**
+   * Events behind an id, oldest first.
+   *
+   * @param types null for all; a filtered answer that is shorter than `limit` has seen everything up to `lastId`
+   */
+  after(id: number, limit: number, types: readonly EventType[] | null = null): StoredEvent[] {
+    return this.#statements.after(id, limit, types)
+  }
+
+  bounds(): EventBounds {
+    const lastId = this.#statements.lastId()
+    return { firstId: this.#statements.firstId() ?? lastId + 1, lastId }
+  }
+
+  cursor(source: SourceCursor['source']): CursorPosition | null {
+    return this.#statements.cursor(source)
+  }
+
+  /** Calls back after each commit that added events. @returns what ends it */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  /**
+   * Removes the oldest events beyond a number and an age.
+   *
+   * @param options.rowsMax bound of one transaction; as many removed rows say that there may be more
+   * @returns how many were removed
+   */
+  retain(options: {
+    readonly now: number
+    readonly ageMsMax: number
+    readonly countMax: number
+    readonly rowsMax: number
+  }): number {
+    const { lastId } = this.bounds()
+    const isOver = (event: { id: number; at: number }) =>
+      event.id <= lastId - options.countMax || event.at < options.now - options.ageMsMax
+    const oldest = this.#statements.oldest(options.rowsMax)
+    const kept = oldest.findIndex((event) => !isOver(event))
+    const last = (kept === -1 ? oldest : oldest.slice(0, kept)).at(-1)
+    if (last === undefined) return 0
+    return immediate(this.#db, () => this.#statements.removeThrough(last.id))
+  }
+
+  #announce(count: number): void {
+    if (count === 0) return
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function createState(parts: {
+  db: Database
+  statements: EventStatements
+  runtime: Runtime
+  predecessor: string | null
+}): { readonly rebuiltAt: number | null } {
+  const { db, statements, runtime, predecessor } = parts
+  const rebuiltAt = predecessor === null ? null : runtime.now()
+  immediate(db, () => {
+    statements.createState(rebuiltAt)
+    // Milliseconds since the epoch outrun every count of events that a file can have reached.
+    if (rebuiltAt !== null) statements.seed(rebuiltAt)
+  })
+  return { rebuiltAt }
+}

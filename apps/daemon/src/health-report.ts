@@ -1,0 +1,109 @@
+/** What `GET /v1/health` says: facts read at this moment, and the conditions that follow from them or were raised. */
+import type { Condition, Health as HealthDocument, SupportedFeatures } from '@claudemesh/protocol'
+import type { Events } from './events/events.ts'
+import { condition, type Health, refusal } from './health.ts'
+import type { Inbox } from './inbox/inbox.ts'
+import type { DiskWatch } from './lifecycle/disk-watch.ts'
+import type { Link, LinkStatus } from './link/link.ts'
+import type { Members } from './members/members.ts'
+import type { Outbox } from './outbox/outbox.ts'
+import type { Receiver } from './receive/receive.ts'
+import type { Runtime } from './runtime.ts'
+import type { Sender } from './send/sender.ts'
+
+export interface HealthSources {
+  readonly self: {
+    readonly mesh: string
+    readonly meshId: string
+    readonly memberId: string
+    readonly name: string
+  }
+  readonly startedAt: number
+  readonly version: string
+  readonly sqliteVersion: string
+  readonly socket: string
+  readonly httpPort: () => number | null
+  readonly maxAgeHours: () => number
+  /** What was agreed with the broker at the last negotiation. */
+  readonly features: () => SupportedFeatures
+  readonly link: Link
+  readonly outbox: Outbox
+  readonly inbox: Inbox
+  readonly members: Members
+  readonly events: Events
+  readonly sender: Sender
+  readonly receiver: Receiver
+  readonly disk: DiskWatch
+  readonly raised: Health
+  readonly runtime: Runtime
+}
+
+export function reportHealth(sources: HealthSources): HealthDocument {
+  const { self, outbox, inbox, disk, runtime } = sources
+  const { conflict: _, refused: __, malformed_frames: ___, is_starting: isStarting, ...link } = sources.link.status()
+  const conditions = listConditions(sources)
+  const counts = outbox.counts()
+  const oldest = outbox.oldestPendingAt()
+  const oldestAge = oldest === null ? null : Math.max(0, runtime.now() - oldest)
+  const { usedBytes, budgetBytes, availableBytes, pressure } = disk.latest
+  return {
+    status: conditions.every(({ severity }) => severity === 'info') ? 'ok' : 'degraded',
+    conditions: [...conditions],
+    mesh: self.mesh,
+    mesh_id: self.meshId,
+    member_id: self.memberId,
+    name: self.name,
+    pid: process.pid,
+    started_at: sources.startedAt,
+    socket: sources.socket,
+    http_port: sources.httpPort(),
+    link: isStarting ? { ...link, state: 'connecting' satisfies LinkStatus['state'] } : link,
+    lag_ms: oldestAge ?? 0,
+    outbox: { ...counts, oldest_pending_age_ms: oldestAge, max_age_hours: sources.maxAgeHours() },
+    inbox: inbox.counts(),
+    disk: { used_bytes: usedBytes, budget_bytes: budgetBytes, available_bytes: availableBytes, pressure },
+    versions: {
+      daemon: sources.version,
+      node: process.versions.node,
+      sqlite: sources.sqliteVersion,
+      schemas: schemaVersions(sources),
+      features: { ...sources.features() },
+    },
+  }
+}
+
+/** Raised conditions first, then those that follow from what is so right now. */
+export function listConditions(sources: HealthSources): readonly Condition[] {
+  const { link, outbox, sender, receiver, disk, raised } = sources
+  const linkStatus = link.status()
+  const { conflict } = linkStatus
+  const { dead } = outbox.counts()
+  const { pressure } = disk.latest
+  return [
+    ...raised.list(),
+    ...(conflict === null ? [] : [condition('identity_conflict', `${conflict.code} ${conflict.name}`)]),
+    ...(linkStatus.connected ? [] : [linkCondition(linkStatus)]),
+    ...(sender.condition === null ? [] : [condition('send_failed', sender.condition.detail)]),
+    ...(receiver.condition === null ? [] : [condition('receive_failed', receiver.condition.detail)]),
+    ...(dead === 0 ? [] : [condition('outbox_dead_rows', `${dead} dead`)]),
+    ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
+    ...(pressure === 'full' ? [condition('disk_full')] : []),
+  ]
+}
+
+/** Of a link that is not open. */
+function linkCondition({ is_starting: isStarting, refused, last_error: lastError }: LinkStatus): Condition {
+  if (isStarting) return condition('link_connecting')
+  return condition(refused === null ? 'link_down' : refusal(refused), lastError ?? undefined)
+}
+
+export function schemaVersions(
+  sources: Pick<HealthSources, 'outbox' | 'inbox' | 'members' | 'events'>,
+): Record<string, number> {
+  return {
+    outbox: sources.outbox.schemaVersion,
+    inbox: sources.inbox.schemaVersion,
+    members: sources.members.schemaVersion,
+    events: sources.events.schemaVersion,
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The two validators of the IPC, compiled from the schemas of packages/protocol, and the sentence for what does not
+ * fit. A body is taken as it is: nothing is converted, defaulted or removed, so that what is validated is what is
+ * fingerprinted. A query string has only texts, so numbers and booleans are read from them.
+ */
+import { MeshError } from '@claudemesh/protocol'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+
+export interface Validators {
+  /** Compiles the schema of one part of a request; Fastify calls it once per route and part. */
+  compile(o: { schema: object; httpPart?: string | undefined }): ValidateFunction
+}
+
+export function createValidators(): Validators {
+  const options = { allErrors: false, strict: false, validateFormats: false, ownProperties: true, verbose: false }
+  const bodies = new Ajv({ ...options, coerceTypes: false, useDefaults: false, removeAdditional: false })
+  const queries = new Ajv({ ...options, coerceTypes: true, useDefaults: true, removeAdditional: false })
+  return {
+    compile: ({ schema, httpPart }) => (httpPart === 'body' ? bodies : queries).compile(schema),
+  }
+}
+
+/** The places of a request, as people call them. */
+const placeNames: Readonly<Record<string, string>> = {
+  body: 'the body',
+  querystring: 'the query string',
+  params: 'the path',
+  headers: 'the headers',
+}
+
+/** The error for a request part that failed its schema; `field` names what is wrong, with slashes into the depth. */
+export function validationError(errors: readonly Partial<ErrorObject>[] | null | undefined, part: string): MeshError {
+  const place = placeNames[part] ?? part
+  const fault = pick(errors ?? [])
+  if (fault === undefined) return new MeshError('invalid_request', { detail: `${place} does not fit` })
+  const path = (fault.instancePath ?? '').split('/').slice(1).map(unescapePointer)
+  const params: Record<string, unknown> = fault.params ?? {}
+  if (fault.keyword === 'additionalProperties') {
+    const field = [...path, String(params['additionalProperty'])].join('/')
+    return refusal(field, `\`${field}\` is not a field of ${place}`)
+  }
+  if (fault.keyword === 'required') {
+    const field = [...path, String(params['missingProperty'])].join('/')
+    return refusal(field, `\`${field}\` is missing in ${place}`)
+  }
+  const field = path.join('/')
+  const subject = field === '' ? place : `\`${field}\` in ${place}`
+  return refusal(field === '' ? part : field, `${subject} ${sentence(fault, errors ?? [])}`)
+}
+
+function refusal(field: string, detail: string): MeshError {
+  return new MeshError('invalid_request', { detail: detail.slice(0, 512), data: { field: field.slice(0, 128) } })
+}
+
+/** A union reports each alternative and then itself: the last word is the union's, unless one alternative got deeper. */
+function pick(errors: readonly Partial<ErrorObject>[]): Partial<ErrorObject> | undefined {
+  const last = errors.at(-1)
+  if (last?.keyword !== 'anyOf') return errors[0]
+  const deeper = errors.find((error) => (error.instancePath ?? '').length > (last.instancePath ?? '').length)
+  return deeper ?? errors.find((error) => error.keyword === 'additionalProperties') ?? last
+}
+
+function sentence(fault: Partial<ErrorObject>, errors: readonly Partial<ErrorObject>[]): string {
+  if (fault.keyword === 'anyOf') return `must be ${alternatives(fault, errors).join(' or ')}`
+  const params: Record<string, unknown> = fault.params ?? {}
+  if (fault.keyword === 'enum') return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`
+  if (fault.keyword === 'const') return `must be ${JSON.stringify(params['allowedValue'])}`
+  if (fault.keyword === 'pattern') return 'does not have the form it must have'
+  return (fault.message ?? 'does not fit').replace('NOT ', 'not ')
+}
+
+function alternatives(union: Partial<ErrorObject>, errors: readonly Partial<ErrorObject>[]): string[] {
+  const words = errors
+    .filter((error) => error !== union && error.instancePath === union.instancePath)
+    .map((error) => {
+      const params: Record<string, unknown> = error.params ?? {}
+      if (error.keyword === 'const') return JSON.stringify(params['allowedValue'])
+      if (error.keyword === 'type') return String(params['type'])
+      return (error.message ?? 'something else').replace(/^must be /, '')
+    })
+  return [...new Set(words)]
+}
+
+function unescapePointer(segment: string): string {
+  return segment.replaceAll('~1', '/').replaceAll('~0', '~')
+}

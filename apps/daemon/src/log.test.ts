@@ -1,0 +1,61 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { MeshError } from '@claudemesh/protocol'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openLog } from './log.ts'
+import { LogFile } from './log-file.ts'
+
+let directory = ''
+beforeEach(() => {
+  directory = mkdtempSync(`${tmpdir()}/claudemesh-log-`)
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+test('no line ever holds a body, a token or a key, whoever writes it', () => {
+  const lines: string[] = []
+  const log = openLog({ level: 'info', version: '1', destination: { write: (line) => void lines.push(line) } })
+  const secret = 'do-not-write-this'
+  const names = ['message', 'body', 'meta', 'payload', 'sealed', 'token', 'authorization', 'seed', 'signature']
+  for (const name of names) {
+    log.send.info({ [name]: secret, id: 1 }, 'event')
+    log.send.info({ row: { [name]: secret } }, 'event')
+  }
+  log.ipc.error({ err: new MeshError('idempotency_key_reused', { data: { seed: secret } }) }, 'event')
+  expect(lines).toHaveLength(names.length * 2 + 1)
+  expect(lines.join('')).not.toContain(secret)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', subsystem: 'send', event: 'event', id: 1 })
+})
+
+test('an error is logged with its code, its sentence and its cause', () => {
+  const lines: string[] = []
+  const log = openLog({ level: 'info', version: '1', destination: { write: (line) => void lines.push(line) } })
+  log.ipc.error({ err: new MeshError('storage_failed', { cause: new Error('EIO') }) }, 'request_failed')
+  expect(JSON.parse(lines[0] ?? '').err).toMatchObject({ code: 'storage_failed', cause: { detail: 'EIO' } })
+})
+
+test('a level that is set later holds for every subsystem', () => {
+  const lines: string[] = []
+  const log = openLog({ level: 'warn', version: '1', destination: { write: (line) => void lines.push(line) } })
+  log.link.info('one')
+  log.setLevel('info')
+  log.link.info('two')
+  expect(lines.map((line) => JSON.parse(line).event)).toEqual(['two'])
+})
+
+test('the file is private, rotated by size, and old ones go', () => {
+  const path = `${directory}/daemon.log`
+  const file = new LogFile({ path, bytesMax: 100, filesKept: 2 })
+  const line = `${'x'.repeat(59)}\n`
+  for (const name of ['1', '2', '3', '4', '5']) file.write(name + line)
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect([path, `${path}.1`, `${path}.2`].map((each) => readFileSync(each, 'utf8')[0])).toEqual(['5', '4', '3'])
+  expect(() => readFileSync(`${path}.3`)).toThrow('ENOENT')
+  file.close()
+})
+
+test('a line that cannot be written is dropped and counted, and hurts nobody', () => {
+  const file = new LogFile({ path: `${directory}/daemon.log`, bytesMax: 100, filesKept: 1 })
+  file.close()
+  file.write('after the end\n')
+  expect(file.dropped).toBe(1)
+})

@@ -1,0 +1,34 @@
+import { existsSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { readMeshFile } from '@claudemesh/identity'
+import { daemonPaths, meshFilePath } from '@claudemesh/protocol'
+import { syncDirectory } from '@claudemesh/storage'
+
+export interface EphemeralPlace {
+  readonly home: string
+  /** Of the mesh. */
+  readonly slug: string
+}
+
+/**
+ * Removes what an ephemeral member leaves in a home: the mesh file first, with which it ends to exist, then its stores,
+ * which nobody else could send from or read. Log and configuration stay. Needs the daemon's lock.
+ */
+export function forgetEphemeral({ home, slug }: EphemeralPlace): void {
+  const paths = daemonPaths(home, slug)
+  const meshFile = meshFilePath(home, slug)
+  rmSync(meshFile, { force: true })
+  syncDirectory(dirname(meshFile))
+  const databases = [paths.outboxDatabase, paths.inboxDatabase, paths.membersDatabase, paths.eventsDatabase]
+  const files = [paths.keypair, paths.keypairArchive, paths.rotationIntent, paths.hostFingerprint]
+  for (const path of [...files, ...databases.flatMap((path) => [path, `${path}-wal`, `${path}-shm`])]) {
+    rmSync(path, { force: true })
+  }
+}
+
+/** Whether a home holds an ephemeral member whose keys ended with the process that had them. */
+export function isEphemeralRemains({ home, slug }: EphemeralPlace): boolean {
+  const meshFile = meshFilePath(home, slug)
+  if (!existsSync(meshFile) || existsSync(daemonPaths(home, slug).keypair)) return false
+  return readMeshFile(meshFile).ephemeralTtlMs !== undefined
+}

@@ -1,0 +1,91 @@
+/**
+ * A member back from its backup (03 §5), in a home that does not have it.
+ *
+ * 1. Nothing is written over: a home that has the mesh, or any database of it, is refused.
+ * 2. The mesh file is written last and makes the member exist.
+ * 3. What the outbox holds is sent as if the daemon had only been away: rows that were transmitted before carry the
+ *    same bytes under the same ids, and the broker answers what it has already with 200.
+ *
+ * The host it is restored on is accepted by the next start.
+ */
+import { existsSync, readdirSync } from 'node:fs'
+import { daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
+import { openWithPassphrase } from '@claudemesh/sealing'
+import { ensurePrivateDirectory, FileLock, writeFileAtomic } from '@claudemesh/storage'
+import { type BackupFacts, type PartName, partNames, partPath, unpackBackup } from './backup-file.ts'
+
+export interface RestoreRequest {
+  readonly home: string
+  /** The mesh that the caller expects in it; null: whichever it is. */
+  readonly slug: string | null
+  readonly bytes: Uint8Array
+  readonly passphrase: string
+}
+
+export interface Restored {
+  readonly facts: BackupFacts
+  readonly parts: readonly PartName[]
+  /** Parts that this home has already, and keeps. */
+  readonly kept: readonly PartName[]
+}
+
+/**
+ * @throws MeshError `passphrase_wrong`, `passphrase_file_invalid`, `mesh_exists`, `already_running`,
+ *   `invalid_request` when it is of another mesh; `unsafe_permissions`, `insufficient_storage`, `storage_failed`
+ */
+export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
+  const { facts, parts } = unpackBackup(await openWithPassphrase(o.bytes, o.passphrase))
+  const { slug } = facts
+  if (o.slug !== null && o.slug !== slug) {
+    throw new MeshError('invalid_request', { detail: `the backup is of the mesh ${slug}, not of ${o.slug}` })
+  }
+  const paths = daemonPaths(o.home, slug)
+  const place = { home: o.home, slug, paths }
+  for (const directory of [o.home, homePaths(o.home).meshes, `${o.home}/daemon`, paths.directory]) {
+    ensurePrivateDirectory(directory)
+  }
+  assertEmpty(o.home, slug)
+  const lock = FileLock.acquire(paths.lock)
+  if (lock === null) {
+    throw new MeshError('already_running', { detail: `another process is at work in ${paths.directory}` })
+  }
+  try {
+    assertEmpty(o.home, slug)
+    return { facts, ...writeParts(parts, (name) => partPath(name, place)) }
+  } finally {
+    lock.release()
+  }
+}
+
+function writeParts(
+  parts: ReadonlyMap<PartName, Buffer>,
+  pathOf: (name: PartName) => string,
+): { readonly parts: readonly PartName[]; readonly kept: readonly PartName[] } {
+  const written: PartName[] = []
+  const kept: PartName[] = []
+  for (const name of partNames) {
+    const bytes = parts.get(name)
+    if (bytes === undefined) continue
+    // The configuration of the home is for all its meshes, and is its own affair.
+    if (name === 'home-config' && existsSync(pathOf(name))) {
+      kept.push(name)
+      continue
+    }
+    writeFileAtomic(pathOf(name), bytes, { mode: 0o600 })
+    written.push(name)
+  }
+  return { parts: written, kept }
+}
+
+function assertEmpty(home: string, slug: string): void {
+  const { directory } = daemonPaths(home, slug)
+  const meshFile = meshFilePath(home, slug)
+  const hint = `Restore into another home (CLAUDEMESH_HOME), or move the old one away first.`
+  if (existsSync(meshFile)) {
+    throw new MeshError('mesh_exists', { detail: `this home already has the mesh ${slug} (${meshFile})`, hint })
+  }
+  const databases = readdirSync(directory).filter((name) => /\.db(-wal|-shm)?$/.test(name))
+  if (databases.length > 0) {
+    throw new MeshError('mesh_exists', { detail: `${directory} holds ${databases.join(', ')} already`, hint })
+  }
+}

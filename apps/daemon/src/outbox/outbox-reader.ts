@@ -1,0 +1,92 @@
+import type { OutboxStatus } from '@claudemesh/protocol'
+import { chainRowsMax, sendBackoffMsCap } from '../limits.ts'
+import type { Announcement, OutboxRow, OutboxSummary, StoredReceipt } from './rows.ts'
+import type { OutboxStatements } from './statements.ts'
+
+/** Everything that can be asked of the outbox without changing it. */
+export class OutboxReader {
+  protected readonly sql: OutboxStatements
+
+  constructor(sql: OutboxStatements) {
+    this.sql = sql
+  }
+
+  get(id: string): OutboxRow | null {
+    return this.sql.byId(id)
+  }
+
+  /** The live row of an id: one that was requeued with the release of its old id is found by `get` alone. */
+  getByClientMessageId(clientMessageId: string): OutboxRow | null {
+    return this.sql.byClientMessageId(clientMessageId)
+  }
+
+  getByBrokerMessageId(brokerMessageId: string): OutboxRow | null {
+    return this.sql.byBrokerMessageId(brokerMessageId)
+  }
+
+  /** Rows that reply to a message, in order of acceptance. */
+  repliesTo(brokerMessageId: string, limit: number): readonly OutboxRow[] {
+    return this.sql.replies(brokerMessageId, limit)
+  }
+
+  /** A row without its contents. */
+  summary(id: string): OutboxSummary | null {
+    return this.sql.summaryById(id)
+  }
+
+  /**
+   * One page, newest first.
+   *
+   * @param o.after the id of the last row seen, or null for the first page
+   * @returns null when `after` names no row
+   */
+  list(o: {
+    readonly status: OutboxStatus | null
+    readonly after: string | null
+    readonly limit: number
+  }): readonly OutboxSummary[] | null {
+    const before = o.after === null ? Number.MAX_SAFE_INTEGER : this.sql.position(o.after)
+    return before === null ? null : this.sql.list({ status: o.status, before, limit: o.limit })
+  }
+
+  /** The rows that requeueing has linked with this one, oldest first, itself among them. */
+  chain(id: string): readonly OutboxSummary[] {
+    const self = this.sql.summaryById(id)
+    if (self === null) return []
+    const rows = [self]
+    for (let row = this.sql.predecessor(id); row !== null && rows.length < chainRowsMax; ) {
+      rows.unshift(row)
+      row = this.sql.predecessor(row.id)
+    }
+    for (let next = self.supersededBy; next !== null && rows.length < chainRowsMax; ) {
+      const row = this.sql.summaryById(next)
+      if (row === null) break
+      rows.push(row)
+      next = row.supersededBy
+    }
+    return rows
+  }
+
+  receipts(outboxId: string): readonly StoredReceipt[] {
+    return this.sql.receipts(outboxId)
+  }
+
+  /** When the pending row that has waited longest was accepted. */
+  oldestPendingAt(): number | null {
+    return this.sql.oldestPendingAt()
+  }
+
+  /** When a claim would next find a row: `now` when there is one already, null when nothing is pending. */
+  nextAttemptAt(now: number): number | null {
+    if (this.sql.anyReady()) return now
+    const first = this.sql.firstParkedAt()
+    if (first === null) return null
+    const last = this.sql.lastParkedAt() ?? first
+    return last > now + sendBackoffMsCap ? now : Math.max(now, first)
+  }
+
+  /** Changes that must still become events, oldest first. */
+  announcements(limit: number): readonly Announcement[] {
+    return this.sql.announcements(limit)
+  }
+}

@@ -1,0 +1,192 @@
+/** A member in a file: consistent while its daemon runs, sealed, and back without a message sent twice. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import type { Identity, OutboxDetail, TopicList } from '@claudemesh/protocol'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { TestMember, TestMesh } from '../support/mesh.ts'
+import { sendUntilAcknowledged } from '../support/traffic.ts'
+
+const passphrase = 'correct horse battery staple'
+
+// Stretching a passphrase takes a second, and much longer on a busy machine: that is its purpose.
+describe('a backup', { timeout: 120_000 }, () => {
+  let mesh: TestMesh
+  let alice: TestMember
+  let bob: TestMember
+  let files = 0
+  const made: TestMember[] = []
+
+  beforeAll(async () => {
+    mesh = await TestMesh.start(['alice', 'bob'])
+    alice = mesh.member('alice')
+    bob = mesh.member('bob')
+  }, 60_000)
+  afterAll(async () => {
+    for (const member of made) await member.kill()
+    await mesh.end()
+  })
+
+  /** @returns the path of the file */
+  function backUp(member: TestMember, options: readonly string[] = []): string {
+    files += 1
+    const path = `${mesh.directory}/${files}.backup`
+    member.cli(['daemon', 'backup', '--out', path, ...options], `${passphrase}\n`)
+    return path
+  }
+
+  function restore(path: string, name: string): TestMember {
+    files += 1
+    const member = new TestMember(name, `${mesh.directory}/restored${files}`)
+    made.push(member)
+    member.cli(['daemon', 'restore', '--in', path], passphrase)
+    return member
+  }
+
+  async function rowOf(member: TestMember, key: string): Promise<OutboxDetail['row']> {
+    const answer = await member.request({ method: 'GET', path: `/v1/outbox/${key}` })
+    return (answer.json as OutboxDetail).row
+  }
+
+  async function textsIn(member: TestMember): Promise<string[]> {
+    return (await member.inbox()).map(({ message }) => message ?? '')
+  }
+
+  test('made while the daemon works brings the member back: identity, settings, subscriptions', async () => {
+    writeFileSync(alice.paths.config, '[inbox]\nretention_days = 7\n', { mode: 0o600 })
+    alice.cli(['topic', 'subscribe', 'builds'])
+    alice.cli(['daemon', 'rotate-keypair'])
+    const before = (await alice.request({ method: 'GET', path: '/v1/identity' })).json as Identity
+    await bob.send({ to: '@alice', message: 'from before' }, '?wait=20000&until=delivered')
+    const path = backUp(alice)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    await alice.kill()
+
+    const restored = restore(path, 'alice')
+    expect(readFileSync(restored.paths.config, 'utf8')).toContain('retention_days = 7')
+    expect(readdirSync(restored.paths.directory)).not.toContain('outbox.db')
+    await restored.start()
+    const after = (await restored.request({ method: 'GET', path: '/v1/identity' })).json as Identity
+    expect(after).toEqual({ ...before, conflict: null })
+    const { topics } = (await restored.request({ method: 'GET', path: '/v1/topic/list' })).json as TopicList
+    expect(topics).toMatchObject([{ name: 'builds', wanted: true }])
+    const sent = await bob.send({ to: '@alice', message: 'after' }, '?wait=20000&until=delivered')
+    expect(sent.json).toMatchObject({ state: 'delivered' })
+    await eventually('what came before is there too', async () =>
+      ['from before', 'after'].every(isIn(await textsIn(restored))),
+    )
+    await restored.kill()
+    await alice.start()
+  })
+
+  test('shows nothing without its passphrase, which is in no file, and no message in plain text', async () => {
+    await alice.send({ to: '@bob', message: 'a recognisable secret' }, '?wait=20000&until=delivered')
+    const path = backUp(alice, ['--with-outbox'])
+    const bytes = readFileSync(path)
+    for (const text of ['a recognisable secret', 'signing_secret', 'alice', passphrase]) {
+      expect(bytes.includes(text)).toBe(false)
+    }
+    const home = new TestMember('alice', `${mesh.directory}/nothing`)
+    const wrong = home.run(['daemon', 'restore', '--in', path, '--json'], 'another one')
+    expect(wrong.status).toBe(77)
+    expect(JSON.parse(wrong.stderr)).toMatchObject({ code: 'passphrase_wrong' })
+    const flipped = Buffer.from(bytes)
+    flipped.writeUInt8(flipped.readUInt8(flipped.length - 40) ^ 1, flipped.length - 40)
+    writeFileSync(`${path}.flipped`, flipped)
+    const changed = home.run(['daemon', 'restore', '--in', `${path}.flipped`, '--json'], passphrase)
+    expect(JSON.parse(changed.stderr)).toMatchObject({ code: 'passphrase_wrong' })
+    writeFileSync(`${path}.other`, 'something else')
+    const other = home.run(['daemon', 'restore', '--in', `${path}.other`, '--json'], passphrase)
+    expect(JSON.parse(other.stderr)).toMatchObject({ code: 'passphrase_file_invalid' })
+    const empty = alice.run(['daemon', 'backup', '--out', `${path}.2`, '--json'], '\n')
+    expect(JSON.parse(empty.stderr)).toMatchObject({ code: 'invalid_usage' })
+  })
+
+  test('is restored into no home that has the mesh, and takes its passphrase from a file too', () => {
+    writeFileSync(`${mesh.directory}/phrase`, `${passphrase}\n`)
+    const option = ['--passphrase-file', `${mesh.directory}/phrase`]
+    const path = backUp(alice, option)
+    const refused = alice.run(['daemon', 'restore', '--in', path, ...option, '--json'])
+    expect(refused.status).toBe(73)
+    expect(JSON.parse(refused.stderr)).toMatchObject({ code: 'mesh_exists' })
+  })
+
+  test('made under a stream of sends holds a prefix of them', async () => {
+    const keys = Array.from({ length: 60 }, (_, n) => `stream-${String(n).padStart(2, '0')}`)
+    const sending = (async () => {
+      for (const key of keys) {
+        await sendUntilAcknowledged(alice, { to: '@bob', message: key, client_message_id: key })
+      }
+    })()
+    const path = backUp(alice, ['--with-outbox'])
+    await sending
+    await alice.drained()
+    await alice.kill()
+    const restored = restore(path, 'alice')
+    await restored.start()
+    await restored.drained()
+    const known = await Promise.all(
+      keys.map(async (key) => (await restored.request({ method: 'GET', path: `/v1/outbox/${key}` })).status === 200),
+    )
+    expect(known).toEqual(known.toSorted((one, other) => Number(other) - Number(one)))
+    await eventually('bob has them all', async () => keys.every(isIn(await textsIn(bob))))
+    expect((await textsIn(bob)).filter((text) => text.startsWith('stream-')).toSorted()).toEqual(keys)
+    await restored.kill()
+    await alice.start()
+  })
+
+  test('of an outbox whose rows were delivered since sends none of them twice', async () => {
+    // The broker stands still: what was sent to it is on the wire, frozen and unanswered.
+    const keys = Array.from({ length: 20 }, (_, n) => `frozen-${String(n).padStart(2, '0')}`)
+    await eventually('alice is connected', async () => (await alice.health())?.link.connected)
+    mesh.broker.running.signal('SIGSTOP')
+    for (const key of keys) await alice.send({ to: '@bob', message: key, client_message_id: key })
+    await eventually('all are on the wire', async () => (await alice.health())?.outbox.inflight === keys.length)
+    const path = backUp(alice, ['--with-outbox'])
+    mesh.broker.running.signal('SIGCONT')
+    await alice.drained()
+    await eventually('bob has them all', async () => keys.every(isIn(await textsIn(bob))))
+    const ids = await Promise.all(keys.map(async (key) => (await rowOf(alice, key)).broker_message_id))
+    await alice.kill()
+
+    const restored = restore(path, 'alice')
+    await restored.start()
+    await restored.drained()
+    for (const [index, key] of keys.entries()) {
+      expect(await rowOf(restored, key)).toMatchObject({ status: 'done', broker_message_id: ids[index] })
+    }
+    const again = await restored.send({ to: '@bob', message: keys[0], client_message_id: keys[0] })
+    expect(again).toMatchObject({ status: 200 })
+    const marker = await restored.send({ to: '@bob', message: 'marker' }, '?wait=20000&until=delivered')
+    expect(marker.json).toMatchObject({ state: 'delivered' })
+    expect((await textsIn(bob)).filter((text) => text.startsWith('frozen-')).toSorted()).toEqual(keys)
+    await restored.kill()
+    await alice.start()
+  })
+
+  test('of rows that had never been on the wire, and were since, sends none of them twice either', async () => {
+    const key = 'never-sealed'
+    await mesh.broker.kill()
+    await alice.send({ to: '@bob', message: key, client_message_id: key })
+    const path = backUp(alice, ['--with-outbox'])
+    await mesh.broker.start()
+    await alice.drained()
+    await eventually('bob has it', async () => (await textsIn(bob)).includes(key))
+    await alice.kill()
+
+    const restored = restore(path, 'alice')
+    await restored.start()
+    await restored.drained()
+    const marker = await restored.send({ to: '@bob', message: 'second marker' }, '?wait=20000&until=delivered')
+    expect(marker.json).toMatchObject({ state: 'delivered' })
+    expect((await textsIn(bob)).filter((text) => text === key)).toEqual([key])
+    // Sealed anew the bytes differ, and so the broker cannot say that it is the same message: it only refuses it.
+    expect(await rowOf(restored, key)).toMatchObject({
+      status: 'dead',
+      last_error: expect.stringContaining('idempotency_key_reused'),
+    })
+  })
+})
+
+function isIn(texts: readonly string[]): (text: string) => boolean {
+  return (text) => texts.includes(text)
+}
