@@ -1,0 +1,49 @@
+import type { CommandDefinition } from '../../command.ts'
+import { type ExitCode, exitCodes } from '../../exit-codes.ts'
+import { invalidUsage } from '../../flags.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Run a broker in the foreground',
+  options: [
+    { syntax: '--data <directory>', describe: 'where its database is; default: broker/ in the home' },
+    { syntax: '--host <address>', describe: 'address to listen on; default 127.0.0.1' },
+    { syntax: '--port <port>', describe: 'port to listen on, 0 for any; default 7520' },
+    {
+      syntax: '--public-url <url>',
+      describe: 'ws:// or wss:// URL by which daemons reach it; repeatable',
+      repeatable: true,
+    },
+    {
+      syntax: '--registration <mode>',
+      describe: 'open or closed to meshes it does not know yet; default open on loopback alone',
+    },
+    { syntax: '--idle-exit <seconds>', describe: 'leave when nobody was connected for so long' },
+  ],
+  examples: [
+    { line: 'claudemesh broker start', describe: 'for members on this host' },
+    {
+      line: 'claudemesh broker start --data /var/lib/claudemesh --host 0.0.0.0 --port 7440 --public-url wss://mesh.example.org --registration open',
+      describe:
+        'for members on other hosts, behind a proxy that ends TLS; without --registration open once your mesh has connected',
+    },
+  ],
+
+  async run({ args, flags, environment }) {
+    if (args.length > 0) throw invalidUsage('broker start takes no arguments')
+    const host = flags.text('host')
+    const port = flags.integer('port', { min: 0, max: 65_535 })
+    const registration = flags.choice('registration', ['open', 'closed'])
+    const idleExit = flags.integer('idle-exit', { min: 1, max: 86_400 })
+    const publicUrls = flags.texts('public-url')
+    const { runBroker } = await import('@claudemesh/broker')
+    const exitCode = await runBroker({
+      data: flags.text('data') ?? environment.brokerData,
+      ...(host === null ? {} : { host }),
+      ...(port === null ? {} : { port }),
+      ...(registration === null ? {} : { registration }),
+      ...(idleExit === null ? {} : { idleExitMs: idleExit * 1000 }),
+      ...(publicUrls.length === 0 ? {} : { publicUrls }),
+    })
+    return exitCode === 0 ? exitCodes.ok : (exitCode as ExitCode)
+  },
+}

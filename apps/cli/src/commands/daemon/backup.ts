@@ -1,0 +1,55 @@
+import type { CommandDefinition } from '../../command.ts'
+import { exitCodes } from '../../exit-codes.ts'
+import { invalidUsage } from '../../flags.ts'
+import { selectMesh } from '../../mesh-selection.ts'
+import { formatBytes } from '../../output/quantity.ts'
+import { passphraseOption, readPassphrase } from '../../passphrase-input.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Write identity, configuration and subscriptions into one sealed file; the daemon may run',
+  options: [
+    { syntax: '--out <path>', describe: 'the file to write' },
+    { syntax: '--with-outbox', describe: 'with every message of the outbox, sent or not' },
+    passphraseOption,
+  ],
+  examples: [
+    { line: 'claudemesh daemon backup --out alice.backup', describe: 'asks for the passphrase' },
+    {
+      line: 'claudemesh daemon backup --out alice.backup --with-outbox --passphrase-file ~/.backup-passphrase',
+      describe: 'from cron',
+    },
+  ],
+
+  async run({ flags, mesh, environment, terminal }) {
+    const out = flags.text('out')
+    if (out === null) throw invalidUsage('--out is missing', 'Name the file: `claudemesh daemon backup --out <path>`.')
+    const slug = selectMesh({ environment, mesh })
+    const passphrase = await readPassphrase({ file: flags.text('passphrase-file'), repeat: true })
+    const { backUp } = await import('@claudemesh/daemon')
+    const { writeFileAtomic } = await import('@claudemesh/storage')
+    const withOutbox = flags.isSet('with-outbox')
+    const made = await backUp({ home: environment.home, slug, withOutbox, passphrase, now: Date.now() })
+    writeFileAtomic(out, made.bytes, { mode: 0o600 })
+    const { mesh_id, member_id, name, created_at } = made.facts
+    terminal.print({
+      value: {
+        path: out,
+        bytes: made.bytes.length,
+        mesh: slug,
+        mesh_id,
+        member_id,
+        name,
+        created_at,
+        parts: made.parts,
+      },
+      render: (value) => [
+        `${value.path}: ${formatBytes(value.bytes)}, ${value.name} of mesh ${slug}: ${value.parts.join(', ')}`,
+        '  -> claudemesh daemon restore --in <path>, in a home without this mesh',
+      ],
+    })
+    if (made.brokerIsLocal && !terminal.json) {
+      terminal.note(`the broker of this mesh runs here, and its data is not in the backup: ${environment.brokerData}`)
+    }
+    return exitCodes.ok
+  },
+}

@@ -1,0 +1,111 @@
+import type { Condition, Health } from '@claudemesh/protocol'
+import type { CommandDefinition } from '../../command.ts'
+import { startCommand } from '../../connection.ts'
+import type { DaemonState } from '../../daemon-process.ts'
+import { exitCodes } from '../../exit-codes.ts'
+import { selectMesh } from '../../mesh-selection.ts'
+import { renderFields } from '../../output/fields.ts'
+import { printable } from '../../output/printable.ts'
+import { formatBytes, formatDuration, formatTime } from '../../output/quantity.ts'
+import type { Terminal } from '../../output/terminal.ts'
+import { daemonPaths } from '../../protocol.ts'
+import { describeRunning } from '../../running.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Show on one screen how the daemon is; exit code 0 only if it is healthy',
+  examples: [
+    { line: 'claudemesh daemon status', describe: 'link, queue, disk, and the commands that help' },
+    { line: 'claudemesh daemon status --json | jq .queue', describe: 'rows of the outbox by status' },
+  ],
+
+  async run({ mesh, environment, terminal }) {
+    const { inspectDaemon } = await import('../../daemon-process.ts')
+    const slug = selectMesh({ environment, mesh })
+    const state = await inspectDaemon({ home: environment.home, mesh: slug })
+    if (state.health === null) {
+      terminal.print({
+        value: {
+          running: false,
+          mesh: slug,
+          socket: daemonPaths(environment.home, slug).socket,
+          pid: state.pid,
+          last_exit: state.lastExit,
+        },
+        render: () => renderDown(slug, state),
+      })
+      return exitCodes.unavailable
+    }
+    terminal.print({
+      value: { ...state.health, ...describeRunning(state.health) },
+      render: (value) => renderUp(value, terminal),
+    })
+    return state.health.status === 'ok' ? exitCodes.ok : exitCodes.failed
+  },
+}
+
+function renderDown(mesh: string, { pid, lastExit }: DaemonState): readonly string[] {
+  if (pid !== null) {
+    return [
+      `the daemon of mesh ${mesh} runs (pid ${pid}) and does not answer: it is starting, stopping or stuck`,
+      `  -> claudemesh daemon logs --mesh ${mesh}`,
+    ]
+  }
+  const start = `  -> ${startCommand(mesh)}`
+  if (lastExit === null) return [`the daemon of mesh ${mesh} is not running`, start]
+  return [
+    `the daemon of mesh ${mesh} is not running`,
+    `it left at ${formatTime(lastExit.at)} with ${lastExit.name}: ${printable(lastExit.reason)}`,
+    ...(lastExit.remedy === null ? [] : [`  -> ${printable(lastExit.remedy)}`]),
+    start,
+  ]
+}
+
+function renderUp(health: Health, terminal: Terminal): readonly string[] {
+  const healthy = health.status === 'ok'
+  return [
+    terminal.paint(healthy ? 'green' : 'yellow', healthy ? 'healthy' : 'needs attention'),
+    ...renderFields({
+      mesh: `${health.mesh} (${health.mesh_id})`,
+      member: `${health.name} (${health.member_id})`,
+      running: `since ${formatTime(health.started_at)}, pid ${health.pid}`,
+      socket: health.http_port === null ? health.socket : `${health.socket}, 127.0.0.1:${health.http_port}`,
+      broker: brokerText(health),
+      'last error': health.link.connected ? null : health.link.last_error,
+      outbox: outboxText(health),
+      inbox: `${health.inbox.messages} messages, ${health.inbox.unread} unread`,
+      disk: diskText(health),
+      versions: versionsText(health),
+    }),
+    ...health.conditions.flatMap((condition) => conditionLines(condition, terminal)),
+  ]
+}
+
+function brokerText({ link }: Health): string {
+  if (!link.connected) return `${link.broker_url}, ${link.state}`
+  const since = link.connected_since === null ? '' : ` since ${formatTime(link.connected_since)}`
+  const roundTrip = link.round_trip_ms === null ? '' : `, round trip ${link.round_trip_ms.toFixed(1)} ms`
+  return `${link.broker_url}, connected${since}${roundTrip}`
+}
+
+function outboxText({ outbox }: Health): string {
+  const { pending, inflight, done, dead, aborted, oldest_pending_age_ms: age } = outbox
+  const oldest = age === null || pending === 0 ? '' : ` (the oldest for ${formatDuration(age)})`
+  return `${pending} pending${oldest}, ${inflight} in flight, ${done} done, ${dead} dead, ${aborted} aborted`
+}
+
+function diskText({ disk }: Health): string {
+  const budget = disk.budget_bytes === null ? '' : ` of ${formatBytes(disk.budget_bytes)}`
+  return `${formatBytes(disk.used_bytes)}${budget} used, ${formatBytes(disk.available_bytes)} free`
+}
+
+function versionsText({ versions, link }: Health): string {
+  const broker = link.broker_version === null ? '' : `, broker ${link.broker_version}`
+  return `daemon ${versions.daemon}${broker}, node ${versions.node}, sqlite ${versions.sqlite}`
+}
+
+const severityStyle = { info: 'dim', warning: 'yellow', error: 'red' } as const
+
+function conditionLines(condition: Condition, terminal: Terminal): readonly string[] {
+  const word = terminal.paint(severityStyle[condition.severity], `${condition.severity}:`)
+  return [`${word} ${printable(condition.text)}`, `  -> ${printable(condition.remedy)}`]
+}

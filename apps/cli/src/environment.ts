@@ -1,0 +1,58 @@
+/** The environment of a command: the only place of the CLI that reads `process.env`, and it reads it once. */
+import { homedir, hostname } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { isCi } from './protocol.ts'
+
+export interface Environment {
+  /** Where everything of this user is: CLAUDEMESH_HOME, by default ~/.claudemesh. */
+  readonly home: string
+  /** The mesh that commands mean when they name none: CLAUDEMESH_MESH. */
+  readonly mesh: string | null
+  /** Data directory of the broker on this host: CLAUDEMESH_BROKER_DATA, by default the one in the home. */
+  readonly brokerData: string
+  /** Name of this host, from which a member's default name is made. */
+  readonly hostname: string
+  /** Whether this is a CI job. */
+  readonly isCi: boolean
+  readonly colour: ColourWish
+  /** CLAUDEMESH_DEBUG: show where an unexpected error came from. */
+  readonly debug: boolean
+}
+
+/** What the environment says about colour (no-color.org): `auto` leaves it to whether a terminal is there. */
+export type ColourWish = 'never' | 'always' | 'auto'
+
+export function readEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Environment {
+  const home = readHome(env['CLAUDEMESH_HOME'])
+  return {
+    home,
+    brokerData: nonEmpty(env['CLAUDEMESH_BROKER_DATA']) ?? join(home, 'broker'),
+    mesh: nonEmpty(env['CLAUDEMESH_MESH']),
+    hostname: hostname(),
+    isCi: isCi(env),
+    colour: readColourWish(env),
+    debug: nonEmpty(env['CLAUDEMESH_DEBUG']) !== null,
+  }
+}
+
+/** The environment of a process that works in the same home, whatever its working directory. */
+export function childEnvironment(home: string): Readonly<Record<string, string | undefined>> {
+  return { ...process.env, CLAUDEMESH_HOME: home }
+}
+
+function readHome(value: string | undefined): string {
+  const home = nonEmpty(value)
+  if (home === null) return join(homedir(), '.claudemesh')
+  return isAbsolute(home) ? home : join(process.cwd(), home)
+}
+
+function readColourWish(env: Readonly<Record<string, string | undefined>>): ColourWish {
+  if (nonEmpty(env['NO_COLOR']) !== null) return 'never'
+  const forced = nonEmpty(env['FORCE_COLOR'])
+  if (forced !== null && forced !== '0') return 'always'
+  return env['TERM'] === 'dumb' ? 'never' : 'auto'
+}
+
+function nonEmpty(value: string | undefined): string | null {
+  return value === undefined || value === '' ? null : value
+}
