@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { handshakeBurst } from '../../apps/broker/src/limits.ts'
 import { eventually } from '../support/eventually.ts'
 import { startBroker } from '../support/raw-broker.ts'
 import { message, RawMember } from '../support/raw-member.ts'
@@ -71,6 +72,21 @@ test('a frame beyond 1 MiB ends its connection and no other', async () => {
   a.sendText(`{"type":"request","request_id":"1","op":"${'x'.repeat(1024 * 1024)}","params":{}}`)
   expect((await a.closing()).code).toBe(1009)
   await b.settled()
+})
+
+test('an address whose handshakes lead nowhere is told to wait, and no other address is', async () => {
+  const { url } = await startBroker({ trustedProxies: ['127.0.0.1'] })
+  const answers: (number | undefined)[] = []
+  const waits: (string | undefined)[] = []
+  for (let n = 0; n < handshakeBurst + 50; n += 1) {
+    const { status, retryAfter } = await tryHandshake(url, '198.51.100.7')
+    answers.push(status)
+    if (retryAfter !== undefined) waits.push(retryAfter)
+  }
+  expect(answers.slice(0, handshakeBurst).every((status) => status === 101)).toBe(true)
+  expect(answers).toContain(429)
+  expect(Number(waits[0])).toBeGreaterThanOrEqual(1)
+  expect((await tryHandshake(url, '198.51.100.8')).status).toBe(101)
 })
 
 test('a hundred connections of garbage do not disturb a member', async () => {
@@ -157,5 +173,24 @@ async function expectHealthy(url: string): Promise<void> {
   await eventually('the broker answers', async () => {
     const response = await fetch(new URL('/readyz', url.replace(/^ws/, 'http')))
     return response.ok
+  })
+}
+
+/** Opens a WebSocket as a proxy would for this address, and leaves without a word. */
+function tryHandshake(
+  url: string,
+  address: string,
+): Promise<{ readonly status: number | undefined; readonly retryAfter?: string | undefined }> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url, 'claudemesh.v1', { headers: { 'x-forwarded-for': address } })
+    socket.on('error', () => undefined)
+    socket.on('unexpected-response', (_request, response) => {
+      resolve({ status: response.statusCode, retryAfter: response.headers['retry-after'] })
+      socket.terminate()
+    })
+    socket.on('open', () => {
+      resolve({ status: 101 })
+      socket.terminate()
+    })
   })
 }

@@ -3,6 +3,7 @@
  * nowhere else.
  */
 import type { Server } from 'node:http'
+import { Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
@@ -28,8 +29,10 @@ import { Connections } from './socket/connections.ts'
 import { type DispatchDependencies, dispatch } from './socket/dispatch.ts'
 import { Listener, socketPath } from './socket/listener.ts'
 import { originsOf } from './socket/origins.ts'
+import { readProxies } from './socket/peer-address.ts'
 import type { MemberKey } from './store/rows.ts'
 import type { Store } from './store/store.ts'
+import { readTlsMaterial } from './tls.ts'
 
 export interface BrokerDependencies {
   readonly config: BrokerConfig
@@ -47,11 +50,13 @@ export class Broker {
   readonly failed: Promise<void>
   readonly #parts: Parts
   readonly #server: Server
+  readonly #config: BrokerConfig
 
-  private constructor(parts: Parts, server: Server, host: string) {
+  private constructor(parts: Parts, server: Server, config: BrokerConfig) {
     this.#parts = parts
     this.#server = server
-    this.url = urlOf(server, host)
+    this.#config = config
+    this.url = urlOf(server, config)
     this.failed = parts.failed
   }
 
@@ -69,19 +74,23 @@ export class Broker {
     parts.presence.restore(await store.listPresent())
     // While there was no broker nobody could be connected.
     await store.renewLeases(null, runtime.now())
-    const server = createHttpServer({
-      isReady: () =>
-        store.ping().then(
-          () => true,
-          () => false,
-        ),
-      metrics: () => readMetrics(parts, store),
-      upgrade: (request, socket, head) => parts.listener.upgrade(request, socket, head),
-    })
+    const server = createHttpServer(
+      {
+        isReady: () =>
+          store.ping().then(
+            () => true,
+            () => false,
+          ),
+        metrics: () => readMetrics(parts, store),
+        upgrade: (request, socket, head) => parts.listener.upgrade(request, socket, head),
+      },
+      config.tls === null ? null : readTlsMaterial(config.tls),
+    )
     await listen(server, config)
-    const broker = new Broker(parts, server, config.host)
+    const broker = new Broker(parts, server, config)
     // Only now is the port known, and with it the origins that a hello may name.
-    for (const origin of originsOf({ ...config, port: addressOf(server).port })) parts.origins.add(origin)
+    const { port } = addressOf(server)
+    for (const origin of originsOf({ ...config, port, scheme: schemeOf(config) })) parts.origins.add(origin)
     parts.jobs.start()
     log.info({ url: broker.url, origins: [...parts.origins], registration: config.registration }, 'listening')
     return broker
@@ -90,6 +99,18 @@ export class Broker {
   /** Milliseconds for which nobody has been connected. */
   get idleMs(): number {
     return this.#parts.listener.idleMs
+  }
+
+  /** Reads the certificate anew, for connections to come. One that is not good is reported, and the old one stays. */
+  reloadCertificate(): void {
+    const { log } = this.#parts
+    if (this.#config.tls === null || !(this.#server instanceof TlsServer)) return
+    try {
+      this.#server.setSecureContext({ ...readTlsMaterial(this.#config.tls), minVersion: 'TLSv1.2' })
+      log.info({}, 'certificate_reloaded')
+    } catch (error) {
+      log.error({ err: error }, 'certificate_not_reloaded')
+    }
   }
 
   /** Answers what it has taken, tells every daemon to come back later (1012), and stops. */
@@ -153,6 +174,7 @@ function build(dependencies: BrokerDependencies) {
     log,
     metrics,
     brokerVersion: version,
+    proxies: proxiesOf(config),
     frame: (connection, frame) => dispatch(dispatching, connection, frame),
     left: (connection) => leave(connection, { connections, presence, deliverer, requests, report }),
   })
@@ -165,6 +187,16 @@ function build(dependencies: BrokerDependencies) {
     report,
   })
   return { metrics, origins, failed, presence, deliverer, batcher, listener, jobs, log }
+}
+
+function proxiesOf({ trustedProxies }: BrokerConfig) {
+  const proxies = readProxies(trustedProxies)
+  if (proxies !== null) return proxies
+  throw new MeshError('config_invalid', {
+    detail: `of the trusted proxies ${trustedProxies.join(', ')} one is neither an address nor a network`,
+    data: { field: 'trusted_proxies' },
+    hint: 'Write addresses or networks, for example 127.0.0.1 or 10.0.0.0/8.',
+  })
 }
 
 const welcomeLimits = {
@@ -276,6 +308,11 @@ function addressOf(server: Server): AddressInfo {
   return address
 }
 
-function urlOf(server: Server, host: string): string {
-  return `ws://${host.includes(':') ? `[${host}]` : host}:${addressOf(server).port}${socketPath}`
+function schemeOf({ tls }: BrokerConfig): 'ws' | 'wss' {
+  return tls === null ? 'ws' : 'wss'
+}
+
+function urlOf(server: Server, config: BrokerConfig): string {
+  const { host } = config
+  return `${schemeOf(config)}://${host.includes(':') ? `[${host}]` : host}:${addressOf(server).port}${socketPath}`
 }

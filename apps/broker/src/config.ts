@@ -17,6 +17,15 @@ export interface BrokerOptions {
   readonly idleExitMs: number | null
   /** `open`: a mesh that is not known yet is registered by the first hello that carries its signed record. */
   readonly registration: 'open' | 'closed'
+  /** Files of the certificate chain and its key, PEM; null: a proxy ends TLS, or nobody does. */
+  readonly tls: TlsFiles | null
+  /** Addresses or networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[]
+}
+
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
 }
 
 export interface BrokerConfig extends BrokerOptions {
@@ -57,6 +66,8 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
     idleExitMs: read.optionalInteger('IDLE_EXIT_MS', { min: 0, max: 86_400_000 }),
     // Whoever reaches a loopback port is at home; on a network the operator says which meshes are welcome.
     registration: read.choice('REGISTRATION', ['open', 'closed'], loopback.has(host) ? 'open' : 'closed'),
+    tls: readTls(read),
+    trustedProxies: read.list('TRUSTED_PROXIES'),
     settings: readSettings(read),
     leaseMs: read.integer('LEASE_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
     slowConsumerMs: read.integer('SLOW_CONSUMER_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
@@ -73,6 +84,15 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
   const config = Object.freeze({ ...defaults, ...withoutUndefined(overrides) })
   assertRetention(config.settings, 'the settings of this broker')
   return config
+}
+
+function readTls(read: ReturnType<typeof reader>): TlsFiles | null {
+  const cert = read.text('TLS_CERT', '')
+  const key = read.text('TLS_KEY', '')
+  if (cert === '' && key === '') return null
+  if (cert === '') throw invalid(`${prefix}TLS_CERT`, `is not set, though ${prefix}TLS_KEY is`)
+  if (key === '') throw invalid(`${prefix}TLS_KEY`, `is not set, though ${prefix}TLS_CERT is`)
+  return { cert, key }
 }
 
 function readSettings(read: ReturnType<typeof reader>): MeshSettings {

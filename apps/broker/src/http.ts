@@ -1,6 +1,8 @@
 /** The HTTP side: health for supervisors, metrics, and the upgrade to WebSocket. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
+import type { TlsMaterial } from './tls.ts'
 
 export interface HttpOptions {
   /** Whether the database answers. */
@@ -18,16 +20,19 @@ interface Answer {
 /** How long a client may take to send its request, the WebSocket upgrade included. */
 const requestMsMax = 10_000
 
-export function createHttpServer(options: HttpOptions): Server {
-  const server = createServer(
-    { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: 5_000 },
-    (request, response) => {
-      answer(options, request).then(
-        (found) => write(response, found),
-        () => write(response, json(500, { status: 'error' })),
-      )
-    },
-  )
+/** @param tls null: plain HTTP */
+export function createHttpServer(options: HttpOptions, tls: TlsMaterial | null): Server {
+  const bounds = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: 5_000 }
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    answer(options, request).then(
+      (found) => write(response, found),
+      () => write(response, json(500, { status: 'error' })),
+    )
+  }
+  const server =
+    tls === null
+      ? createServer(bounds, handle)
+      : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: requestMsMax }, handle)
   server.on('upgrade', options.upgrade)
   return server
 }

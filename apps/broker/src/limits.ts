@@ -10,6 +10,11 @@ export const connectionsMax = 20_000
 export const handshakesMax = 4_096
 /** From the upgrade to the end of the negotiation. */
 export const handshakeMsMax = wire.nonceLifeMs
+/** Handshakes that one address may begin at once beyond those that were let in; they grow again at the pace below. */
+export const handshakeBurst = 256
+export const handshakesPerSecond = 8
+/** Addresses whose handshakes are counted at once. */
+export const handshakeAddressesMax = 65_536
 /** Frames that are not well-formed before the connection is closed. */
 export const invalidFramesMax = 3
 /** Sends of one connection that are not answered yet. Beyond it the broker reads no further from that socket. */

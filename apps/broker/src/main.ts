@@ -38,6 +38,8 @@ async function runIn(directory: DataDirectory, config: BrokerConfig): Promise<nu
   const store = SqliteStore.open({ path: directory.paths.database, runtime })
   try {
     const broker = await Broker.open({ config, store, runtime, log: logFile.log, version: readVersion() })
+    // Without a certificate the signal keeps its meaning: the terminal is gone.
+    if (config.tls !== null) process.on('SIGHUP', () => broker.reloadCertificate())
     directory.publish({ url: broker.url, startedAt: runtime.now() })
     process.stdout.write(`broker listening on ${broker.url}\n`)
     const code = await waitForEnd(broker, config)

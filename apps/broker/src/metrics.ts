@@ -13,6 +13,7 @@ const gauges = {
 /** How often something has happened. */
 const counters = {
   hellos: { help: 'Hellos judged, by result (admitted, or why not)', labelNames: ['result'] },
+  handshakes_throttled: { help: 'Handshakes refused because their address began too many', labelNames: [] },
   invalid_frames: { help: 'Frames that were not well-formed or came at the wrong time', labelNames: [] },
   sends: { help: 'Messages judged, by status of the result', labelNames: ['status'] },
   acknowledgements: { help: 'Deliveries and receipts acknowledged, by outcome', labelNames: ['outcome'] },

@@ -2,6 +2,7 @@
  * The WebSocket endpoint: lets connections in, within bounds, and watches them until they end.
  */
 import type { IncomingMessage } from 'node:http'
+import type { BlockList } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { NonceRegistry } from '@claudemesh/identity'
 import { type DaemonFrame, limits } from '@claudemesh/protocol'
@@ -11,6 +12,8 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import { Connection } from './connection.ts'
+import { HandshakeThrottle } from './handshake-throttle.ts'
+import { addressOf } from './peer-address.ts'
 
 const subprotocol = 'claudemesh.v1'
 export const socketPath = '/v1/ws'
@@ -21,6 +24,7 @@ export interface ListenerOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly brokerVersion: string
+  readonly proxies: BlockList
   readonly frame: (connection: Connection, frame: DaemonFrame) => void
   /** Nothing more is taken from a connection or sent to it. */
   readonly left: (connection: Connection) => void
@@ -30,6 +34,7 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #server: WebSocketServer
   readonly #connections = new Set<Connection>()
+  readonly #throttle: HandshakeThrottle
   readonly #pings: NodeJS.Timeout
   readonly #watch: NodeJS.Timeout
   /** Connections whose hello or negotiation is still to come. */
@@ -39,6 +44,7 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#lastConnectedAt = options.runtime.monotonicMs()
+    this.#throttle = new HandshakeThrottle(() => options.runtime.monotonicMs())
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: limits.frameBytesMax,
@@ -52,14 +58,15 @@ export class Listener {
 
   /** Takes over an HTTP upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const refusal = this.#judge(request)
+    const address = addressOf(request, this.#options.proxies)
+    const refusal = this.#judge(request, address)
     if (refusal !== null) {
       // A peer that is gone before it reads the refusal is no concern of anybody.
       socket.on('error', () => socket.destroy())
       socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
       return
     }
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket))
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, address))
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -81,16 +88,21 @@ export class Listener {
     this.#server.close()
   }
 
-  #judge(request: IncomingMessage): string | null {
+  /** @returns the status line of the refusal, with what else belongs into its head; null when it may go on */
+  #judge(request: IncomingMessage, address: string): string | null {
     const path = request.url?.split('?')[0]
     if (path !== socketPath) return '404 Not Found'
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     if (!offered.includes(subprotocol)) return '400 Bad Request'
     const isFull = this.#connections.size >= connectionsMax || this.#greeting >= handshakesMax
-    return isFull ? '503 Service Unavailable' : null
+    if (isFull) return '503 Service Unavailable'
+    const waitMs = this.#throttle.take(address)
+    if (waitMs === 0) return null
+    this.#options.metrics.counters.handshakes_throttled.inc()
+    return `429 Too Many Requests\r\nretry-after: ${Math.ceil(waitMs / 1_000)}`
   }
 
-  #begin(socket: WebSocket): void {
+  #begin(socket: WebSocket, address: string): void {
     const { runtime, log, nonces, frame } = this.#options
     const connection = new Connection({
       socket,
@@ -102,6 +114,7 @@ export class Listener {
         invalidFrame: () => this.#options.metrics.counters.invalid_frames.inc(),
         greeted: () => {
           this.#greeting -= 1
+          if (connection.isAdmitted) this.#throttle.give(address)
         },
         left: () => this.#options.left(connection),
         gone: () => {

@@ -16,10 +16,18 @@ const rows = [
 
 test('a broker answers under its own address, the names of loopback, and its public URLs', () => {
   for (const { host, publicUrls, origins } of rows) {
-    expect([...originsOf({ host, port: 7520, publicUrls })].sort(), host).toEqual([...origins].sort())
+    expect([...originsOf({ host, port: 7520, scheme: 'ws', publicUrls })].sort(), host).toEqual([...origins].sort())
   }
 })
 
+test('a broker with a certificate of its own answers under wss alone', () => {
+  expect([...originsOf({ host: '192.0.2.7', port: 7520, scheme: 'wss', publicUrls: [] })]).toEqual([
+    'wss://192.0.2.7:7520',
+  ])
+})
+
 test('a public URL that is none is refused', () => {
-  expect(() => originsOf({ host: '::1', port: 1, publicUrls: ['https://mesh.example'] })).toThrow(/ws:\/\//)
+  expect(() => originsOf({ host: '::1', port: 1, scheme: 'ws', publicUrls: ['https://mesh.example'] })).toThrow(
+    /ws:\/\//,
+  )
 })

@@ -12,12 +12,13 @@ const everyAddress = new Set(['0.0.0.0', '::', '[::]'])
 export function originsOf(options: {
   readonly host: string
   readonly port: number
+  readonly scheme: 'ws' | 'wss'
   readonly publicUrls: readonly string[]
 }): ReadonlySet<string> {
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   const hosts = everyAddress.has(options.host) || loopbackHosts.includes(host) ? loopbackHosts : [host]
   return new Set([
-    ...hosts.map((name) => originOf(`ws://${name}:${options.port}`)),
+    ...hosts.map((name) => originOf(`${options.scheme}://${name}:${options.port}`)),
     ...options.publicUrls.map((url) => originOf(url)),
   ])
 }

@@ -17,6 +17,16 @@ export const command: CommandDefinition = {
       syntax: '--registration <mode>',
       describe: 'open or closed to meshes it does not know yet; default open on loopback alone',
     },
+    {
+      syntax: '--tls-cert <file>',
+      describe: 'PEM certificate chain: the broker ends TLS itself; read again on SIGHUP',
+    },
+    { syntax: '--tls-key <file>', describe: 'PEM private key of --tls-cert' },
+    {
+      syntax: '--trusted-proxy <address>',
+      describe: 'address or network of a proxy whose X-Forwarded-For is believed; repeatable',
+      repeatable: true,
+    },
     { syntax: '--idle-exit <seconds>', describe: 'leave when nobody was connected for so long' },
   ],
   examples: [
@@ -35,6 +45,8 @@ export const command: CommandDefinition = {
     const registration = flags.choice('registration', ['open', 'closed'])
     const idleExit = flags.integer('idle-exit', { min: 1, max: 86_400 })
     const publicUrls = flags.texts('public-url')
+    const trustedProxies = flags.texts('trusted-proxy')
+    const tls = readTls(flags.text('tls-cert'), flags.text('tls-key'))
     const { runBroker } = await import('@claudemesh/broker')
     const exitCode = await runBroker({
       data: flags.text('data') ?? environment.brokerData,
@@ -43,7 +55,15 @@ export const command: CommandDefinition = {
       ...(registration === null ? {} : { registration }),
       ...(idleExit === null ? {} : { idleExitMs: idleExit * 1000 }),
       ...(publicUrls.length === 0 ? {} : { publicUrls }),
+      ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
+      ...(tls === null ? {} : { tls }),
     })
     return exitCode === 0 ? exitCodes.ok : (exitCode as ExitCode)
   },
+}
+
+function readTls(cert: string | null, key: string | null): { readonly cert: string; readonly key: string } | null {
+  if (cert === null && key === null) return null
+  if (cert === null || key === null) throw invalidUsage('--tls-cert and --tls-key are given together')
+  return { cert, key }
 }
