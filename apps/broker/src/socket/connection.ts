@@ -21,6 +21,7 @@ import {
   inflightMessagesMax,
   inflightRequestsMax,
   invalidFramesMax,
+  outgoingBytesHigh,
   outgoingBytesMax,
 } from '../limits.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +30,7 @@ import type { MeshSettings } from '../settings.ts'
 import type { MemberKey } from '../store/rows.ts'
 import { type CloseReason, formatCloseReason } from './close-reason.ts'
 import { assertMove, type ConnectionState, framesTaken } from './states.ts'
+import { Turns } from './turns.ts'
 
 /** The member that a connection was admitted as. */
 export interface Identity extends MemberKey {
@@ -60,6 +62,8 @@ export class Connection {
   /** The nonce of its challenge. */
   readonly nonce: string
   readonly openedAt: number
+  /** Where the peer's calls wait for their turn. */
+  readonly turns: Turns
   /** Resolves when the connection is gone. */
   readonly ended: Promise<void>
   readonly #events: ConnectionEvents
@@ -91,6 +95,7 @@ export class Connection {
     this.#socket = socket
     this.#runtime = runtime
     this.#log = options.log
+    this.turns = new Turns(() => this.#state !== 'closing' && socket.bufferedAmount > outgoingBytesHigh)
     socket.on('message', (data, isBinary) => this.#read(data, isBinary))
     socket.on('pong', () => this.#hear())
     socket.on('ping', () => this.#hear())
@@ -180,6 +185,7 @@ export class Connection {
       return
     }
     this.#socket.send(text, (error) => {
+      this.turns.look()
       // An error here is the end of the connection, of which `close` tells.
       if (error === undefined || error === null) written?.()
     })
@@ -264,6 +270,7 @@ export class Connection {
     if (this.#state === 'closing') return
     const wasGreeting = this.isGreeting
     this.#move('closing')
+    this.turns.look()
     if (wasGreeting) this.#events.greeted()
     this.#events.left()
   }

@@ -110,7 +110,9 @@ const handlers: Handlers = {
     const cost = { messages: 0, bytes: 0, requests: 1 }
     connection.begin(cost)
     try {
-      connection.send(await answerRequest(dependencies.requests, connection.identity, frame))
+      await connection.turns.take(async () =>
+        connection.send(await answerRequest(dependencies.requests, connection.identity, frame)),
+      )
     } finally {
       connection.answered(cost)
     }

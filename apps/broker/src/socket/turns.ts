@@ -1,0 +1,32 @@
+/**
+ * The calls of one connection, one after the other, each begun when the peer has taken the answers before it: whoever
+ * asks for a thousand pages and reads none costs the memory of one.
+ *
+ * A call that waits for something to happen has no place here: it would hold up the others.
+ */
+export class Turns {
+  readonly #isBlocked: () => boolean
+  #last: Promise<unknown> = Promise.resolve()
+  #waiting: (() => void)[] = []
+
+  /** @param isBlocked whether the peer has yet to take what was written for it */
+  constructor(isBlocked: () => boolean) {
+    this.#isBlocked = isBlocked
+  }
+
+  take<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(() => this.#unblocked()).then(call)
+    // How a call ends is for its caller; the next one follows either way.
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+
+  /** The peer may have taken something. */
+  look(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  async #unblocked(): Promise<void> {
+    while (this.#isBlocked()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+}
