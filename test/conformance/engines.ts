@@ -15,6 +15,7 @@ export type Table =
   | 'message_history'
   | 'delivery_queue'
   | 'mention_index'
+  | 'message_read'
   | 'receipt'
   | 'mesh'
   | 'member'

@@ -16,6 +16,19 @@ const message = {
   sealed: 'AAAA',
   accepted_at: 1_700_000_000_000,
 }
+const queue = {
+  name: 'builds',
+  consumers: 2,
+  consuming: true,
+  max_deliveries: 20,
+  waiting: 1,
+  leased: 0,
+  dead: 0,
+  created_at: 1_700_000_000_000,
+}
+const leased = { ...message, lease_id: ulid, lease_until: 1_700_000_000_000, deliveries: 1 }
+const dead = { ...message, deliveries: 20, consumer: memberId, died_at: 1_700_000_000_000, reason: 'lease_over' }
+const settled = { broker_message_id: ulid, lease_id: ulid }
 const revocations = {
   mesh_id: ulid,
   number: 1,
@@ -107,6 +120,133 @@ const rows: Record<Operation, Row> = {
       ],
     },
     result: { good: [{}, { later: 1 }], bad: [] },
+  },
+  'receipts.read': {
+    params: {
+      good: [
+        { items: [{ broker_message_id: ulid, at: 0 }] },
+        { items: Array(256).fill({ broker_message_id: ulid, at: 1_700_000_000_000 }) },
+      ],
+      bad: [
+        {},
+        { items: [] },
+        { items: Array(257).fill({ broker_message_id: ulid, at: 1 }) },
+        { items: [{ broker_message_id: ulid }] },
+        { items: [{ broker_message_id: 'x', at: 1 }] },
+        { items: [{ broker_message_id: ulid, at: -1 }] },
+        { items: [{ broker_message_id: ulid, at: Number.MAX_SAFE_INTEGER }] },
+        { items: [{ broker_message_id: ulid, at: 1, recipient: memberId }] },
+      ],
+    },
+    result: { good: [{}, { later: 1 }], bad: [] },
+  },
+  'queues.list': {
+    params: {
+      good: [{ limit: 1 }, { limit: 256, after: 'builds' }],
+      bad: [{}, { limit: 0 }, { limit: 257 }, { limit: 1, after: 'queue:builds' }],
+    },
+    result: {
+      good: [{ queues: [queue], next: 'builds' }],
+      bad: [{ queues: [{ ...queue, dead: -1 }], next: null }, { queues: [] }],
+    },
+  },
+  'queues.consume': {
+    params: {
+      good: [{ queue: 'builds' }, { queue: 'builds', max_deliveries: 1_000 }],
+      bad: [{}, { queue: '' }, { queue: 'builds', max_deliveries: 0 }, { queue: 'builds', max_deliveries: 1_001 }],
+    },
+    result: { good: [{ queue }], bad: [{}, { queue: 'builds' }] },
+  },
+  'queues.leave': {
+    params: { good: [{ queue: 'builds' }], bad: [{}, { queue: 'Builds' }, { queue: 'builds', extra: 1 }] },
+    result: { good: [{ queue }], bad: [{}] },
+  },
+  'queues.recipients': {
+    params: { good: [{ queue: 'builds' }], bad: [{}, { topic: 'builds' }] },
+    result: {
+      good: [
+        { recipients_epoch: 0, members: [] },
+        { recipients_epoch: 3, members: [memberId] },
+      ],
+      bad: [{ members: [] }, { recipients_epoch: 1, members: Array(513).fill(memberId) }],
+    },
+  },
+  'queues.take': {
+    params: {
+      good: [
+        { queue: 'builds', limit: 1, lease_ms: 1_000, wait_ms: 0 },
+        { queue: 'builds', limit: 32, lease_ms: 43_200_000, wait_ms: 30_000 },
+      ],
+      bad: [
+        { queue: 'builds', limit: 33, lease_ms: 1_000, wait_ms: 0 },
+        { queue: 'builds', limit: 1, lease_ms: 999, wait_ms: 0 },
+        { queue: 'builds', limit: 1, lease_ms: 43_200_001, wait_ms: 0 },
+        { queue: 'builds', limit: 1, lease_ms: 1_000, wait_ms: 30_001 },
+        { queue: 'builds', limit: 1, lease_ms: 1_000 },
+      ],
+    },
+    result: {
+      good: [{ items: [] }, { items: [leased] }],
+      bad: [{}, { items: [message] }, { items: [{ ...leased, deliveries: 0 }] }],
+    },
+  },
+  'queues.settle': {
+    params: {
+      good: [
+        { items: [{ ...settled, action: 'ack' }] },
+        { items: [{ ...settled, action: 'nack' }] },
+        { items: Array(256).fill({ ...settled, action: 'nack', delay_ms: 604_800_000, reason: 'x'.repeat(64) }) },
+        { items: [{ ...settled, action: 'extend', lease_ms: 60_000 }] },
+      ],
+      bad: [
+        { items: [] },
+        { items: Array(257).fill({ ...settled, action: 'ack' }) },
+        { items: [{ ...settled, action: 'done' }] },
+        { items: [{ ...settled, action: 'ack', delay_ms: 1 }] },
+        { items: [{ ...settled, action: 'nack', delay_ms: 604_800_001 }] },
+        { items: [{ ...settled, action: 'nack', reason: 'x'.repeat(65) }] },
+        { items: [{ ...settled, action: 'extend' }] },
+        { items: [{ broker_message_id: ulid, action: 'ack' }] },
+      ],
+    },
+    result: {
+      good: [
+        { items: [{ broker_message_id: ulid, outcome: 'done' }] },
+        { items: [{ broker_message_id: ulid, outcome: 'extended', lease_until: 1 }] },
+      ],
+      bad: [{}, { items: [{ broker_message_id: ulid }] }, { items: [{ broker_message_id: ulid, outcome: 'ack' }] }],
+    },
+  },
+  'queues.dead': {
+    params: {
+      good: [
+        { queue: 'builds', limit: 32 },
+        { queue: 'builds', limit: 1, after: '12' },
+      ],
+      bad: [{ queue: 'builds' }, { queue: 'builds', limit: 33 }, { queue: 'builds', limit: 1, after: 'x' }],
+    },
+    result: {
+      good: [{ items: [dead], next: '1' }],
+      bad: [{ items: [dead] }, { items: [{ ...dead, reason: null }], next: null }],
+    },
+  },
+  'queues.requeue': {
+    params: {
+      good: [{ queue: 'builds', broker_message_ids: [ulid] }],
+      bad: [
+        { queue: 'builds' },
+        { queue: 'builds', broker_message_ids: [] },
+        { queue: 'builds', broker_message_ids: ['x'] },
+      ],
+    },
+    result: { good: [{ requeued: 0 }], bad: [{}, { requeued: -1 }] },
+  },
+  'queues.drop': {
+    params: {
+      good: [{ queue: 'builds', broker_message_ids: Array(256).fill(ulid) }],
+      bad: [{ queue: 'builds', broker_message_ids: Array(257).fill(ulid) }],
+    },
+    result: { good: [{ dropped: 1 }], bad: [{}, { dropped: '1' }] },
   },
   'history.page': {
     params: {

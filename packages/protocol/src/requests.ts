@@ -5,8 +5,9 @@ import { certificateSchema, revocationListSchema } from './certificate.ts'
 import { compileLater } from './compile-later.ts'
 import { topicNamePattern } from './destination.ts'
 import { historyItemSchema, memberRecordSchema, topicRecordSchema } from './frames.ts'
-import { memberIdPattern } from './ids.ts'
-import { chainLengthMax, recipientsMax, timeMax } from './limits.ts'
+import { memberIdPattern, ulidPattern } from './ids.ts'
+import { chainLengthMax, itemsPerFrameMax, recipientsMax, timeMax } from './limits.ts'
+import { queueOperations } from './requests/queues.ts'
 
 const closed = { additionalProperties: false }
 const topicName = Type.String({ pattern: topicNamePattern })
@@ -75,6 +76,28 @@ const operations = {
     ),
     result: Type.Object({}),
   },
+  /**
+   * What the asking member's reader has marked read, and when. Answered once it is kept; what needs no receipt, or was
+   * reported before, is passed over. A broker that does not know the call answers `not_found`.
+   */
+  'receipts.read': {
+    params: Type.Object(
+      {
+        items: Type.Array(
+          Type.Object(
+            {
+              broker_message_id: Type.String({ pattern: ulidPattern }),
+              at: Type.Integer({ minimum: 0, maximum: timeMax }),
+            },
+            closed,
+          ),
+          { minItems: 1, maxItems: itemsPerFrameMax },
+        ),
+      },
+      closed,
+    ),
+    result: Type.Object({}),
+  },
   /** Messages addressed to the asking member, oldest first, whether delivered before or not. */
   'history.page': {
     params: Type.Object(
@@ -90,6 +113,7 @@ const operations = {
       next: Type.Union([Type.String(), Type.Null()]),
     }),
   },
+  ...queueOperations,
 } as const satisfies Record<string, { params: TSchema; result: TSchema }>
 
 export type Operation = keyof typeof operations

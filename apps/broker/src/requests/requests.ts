@@ -5,6 +5,7 @@ import { pageHistory } from './history.ts'
 import { leaveMesh } from './leave.ts'
 import { listMembers } from './members.ts'
 import { setProfile } from './profile.ts'
+import { reportRead } from './receipts.ts'
 import { listRecipients } from './recipients.ts'
 import type { RequestDependencies, RequestHandler } from './request-handler.ts'
 import { getRevocations, putRevocations } from './revocations.ts'
@@ -20,6 +21,7 @@ const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
   'profile.set': setProfile,
   'revocations.get': getRevocations,
   'revocations.put': putRevocations,
+  'receipts.read': reportRead,
   'history.page': pageHistory,
 }
 

@@ -86,7 +86,7 @@ export interface Receipt {
   readonly brokerMessageId: string
   readonly clientMessageId: string
   readonly recipient: string
-  readonly state: 'delivered' | 'undeliverable'
+  readonly state: 'delivered' | 'read' | 'undeliverable'
   readonly reason: string | null
   readonly at: number
 }

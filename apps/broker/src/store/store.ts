@@ -105,6 +105,12 @@ export interface Acknowledgement {
   readonly outcome: DeliveryOutcome
 }
 
+/** A message that a member has read, and when its host says that it was. */
+export interface ReadMark {
+  readonly brokerMessageId: string
+  readonly at: number
+}
+
 export interface Page {
   readonly limit: number
   /** The last key of the page before; null for the first. */
@@ -166,6 +172,16 @@ export interface Store extends Departures {
    * @returns the members for whom a receipt waits now
    */
   acknowledge(member: MemberKey, items: readonly Acknowledgement[]): Promise<readonly string[]>
+
+  /**
+   * Keeps that a member has read messages, and leaves a receipt for each sender that wants one: one for each message and
+   * reader, however often it is reported. Messages that are not kept (any more), or were never addressed to the member,
+   * are passed over. A time before the message was accepted, or in the future, gives way to the nearest that can be.
+   *
+   * @returns the members for whom a receipt waits now
+   * @throws MeshError `member_revoked` or `unauthenticated` when the member is gone
+   */
+  recordRead(member: MemberKey, marks: readonly ReadMark[]): Promise<readonly string[]>
 
   /** Gives back at once everything that a connection of the member has claimed. */
   releaseClaims(member: MemberKey, connectionId: string): Promise<void>

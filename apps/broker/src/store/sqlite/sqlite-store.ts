@@ -20,12 +20,14 @@ import type {
   ClaimRequest,
   HistoryPage,
   Page,
+  ReadMark,
   Retention,
   Store,
 } from '../store.ts'
 import { acceptAll } from './accept/accept.ts'
 import { prepareAccept } from './accept/statements.ts'
 import { acknowledgeAll, claimNext, readHistory } from './deliveries/deliveries.ts'
+import { recordReadMarks } from './deliveries/read-marks.ts'
 import { prepareDeliveries } from './deliveries/statements.ts'
 import { drain, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
@@ -122,6 +124,11 @@ export class SqliteStore implements Store {
       this.#leases.receipts.end(member, deliveryId)
     }
     return notified
+  }
+
+  recordRead(member: MemberKey, marks: readonly ReadMark[]): Promise<readonly string[]> {
+    const now = this.#runtime.now()
+    return this.#writer.write((tx) => recordReadMarks(tx, this.#statements, { member, marks, now }))
   }
 
   async releaseClaims(member: MemberKey, connectionId: string): Promise<void> {

@@ -52,6 +52,20 @@ export function prepareDeliveries(db: Database) {
     DELETE FROM receipt WHERE mesh_id = ? AND member_id = ? AND delivery_id = ?`)
   const selectOrigin = db.prepare<[string], { sender: string; clientMessageId: string; receipts: number }>(`
     SELECT sender, client_message_id AS clientMessageId, receipts FROM topic_message WHERE id = ?`)
+  const selectAddressed = db.prepare<{ meshId: string; memberId: string; id: string }, { acceptedAt: number }>(`
+    SELECT m.accepted_at AS acceptedAt FROM topic_message m
+     WHERE m.id = @id AND m.mesh_id = @meshId AND m.receipts = 1
+       AND (m.destination_kind = 'dm' AND m.destination_ref = @memberId
+         OR m.destination_kind = 'topic' AND m.sender <> @memberId AND EXISTS
+              (SELECT 1 FROM topic_subscription s
+                WHERE s.mesh_id = m.mesh_id AND s.topic = m.destination_ref AND s.member_id = @memberId
+                  AND s.since_history_id < m.history_id
+                UNION ALL
+               SELECT 1 FROM topic_subscription_past p
+                WHERE p.mesh_id = m.mesh_id AND p.member_id = @memberId AND p.topic = m.destination_ref
+                  AND p.since_history_id < m.history_id AND p.until_history_id >= m.history_id))`)
+  const insertRead = db.prepare<[string, string]>(`
+    INSERT INTO message_read (broker_message_id, member_id) VALUES (?, ?) ON CONFLICT DO NOTHING`)
   const insertReceipt = db.prepare(`
     INSERT INTO receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state,
            reason, at)
@@ -83,6 +97,11 @@ export function prepareDeliveries(db: Database) {
       deleteReceipt.run(key.meshId, key.memberId, deliveryId).changes,
     /** Who sent a message, and whether they want to hear of it. */
     findOrigin: (brokerMessageId: string) => selectOrigin.get(brokerMessageId),
+    /** A message that was addressed to a member and whose sender wants to hear of it. */
+    findAddressed: ({ meshId, memberId }: MemberKey, id: string) => selectAddressed.get({ meshId, memberId, id }),
+    /** @returns 0 when it was reported before */
+    insertRead: (reader: MemberKey, brokerMessageId: string): number =>
+      insertRead.run(brokerMessageId, reader.memberId).changes,
     insertReceipt: (to: MemberKey, receipt: Receipt): void =>
       void insertReceipt.run(
         to.meshId,
