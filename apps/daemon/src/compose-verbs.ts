@@ -14,6 +14,7 @@ import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
 import { Publisher } from './publish/publisher.ts'
 import { makeOpener, type OpenMessage } from './receive/open.ts'
+import { ReadReporter } from './receive/read-reporter.ts'
 import { Receiver } from './receive/receive.ts'
 import { refetch } from './receive/refetch.ts'
 import { Reopener } from './receive/reopen.ts'
@@ -33,6 +34,7 @@ export interface Verbs {
   readonly recipients: Recipients
   readonly sender: Sender
   readonly receiver: Receiver
+  readonly readReporter: ReadReporter
   readonly reopener: Reopener
   readonly publisher: Publisher
   readonly link: Link
@@ -98,7 +100,10 @@ export function composeVerbs(parts: VerbParts): Verbs {
     log: log.receive,
   })
   const reopener = new Reopener({ inbox, open, onStored, log: log.receive })
-  const link: Link = composeLink(parts, { terms, directory, recipients, sender, receiver, open })
+  const { reads } = inbox
+  const readReporter = new ReadReporter({ reads, request, random: runtime.random, log: log.receive })
+  reads.onNoted(() => readReporter.wake())
+  const link: Link = composeLink(parts, { terms, directory, recipients, sender, receiver, readReporter, open })
 
   const sending = {
     outbox,
@@ -113,7 +118,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const operate = new OperateOutbox(sending)
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, sender },
-    ...{ receiver, reopener, publisher, link },
+    ...{ receiver, readReporter, reopener, publisher, link },
   }
 }
 
@@ -131,7 +136,7 @@ function composeBoxKeys({ stores, runtime }: VerbParts, o: { readonly onReplaced
   return boxKeys
 }
 
-type LinkedVerbs = Pick<Verbs, 'terms' | 'directory' | 'recipients' | 'sender' | 'receiver'>
+type LinkedVerbs = Pick<Verbs, 'terms' | 'directory' | 'recipients' | 'sender' | 'receiver' | 'readReporter'>
 
 function composeLink(parts: VerbParts, { open, ...others }: LinkedVerbs & { readonly open: OpenMessage }): Link {
   const { config, stores, runtime, log } = parts

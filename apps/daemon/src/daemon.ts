@@ -199,6 +199,7 @@ export class Daemon {
     this.#closing.add('link', () => verbs.link.stop())
     this.#closing.add('membership', () => ephemeral.leave(verbs.link, stores.outbox))
     this.#closing.add('receiver', () => verbs.receiver.stop())
+    this.#closing.add('read reporter', () => verbs.readReporter.stop())
     this.#closing.add('reopener', () => verbs.reopener.stop())
     this.#closing.add('sender', () => verbs.sender.stop())
     if (stores.identity.ephemeralTtlMs !== null) this.#closing.add('drain', () => ephemeral.drain(stores.outbox))

@@ -84,6 +84,13 @@ export const receiveBatchMax = 256
 export const receiveQueueMax = 4096
 /** How long receiving rests after the disk refused a batch. */
 export const receiveRetryMs = 1_000
+/** How long reporting what was read rests after each batch, so that the next one is worth its commits. */
+export const readReportPauseMs = 50
+/** Retries of it: full jitter over a delay that doubles from the base to the cap. */
+export const readReportBackoffMsBase = 500
+export const readReportBackoffMsCap = 60_000
+/** How long reports are kept at least, answered or not. */
+export const readReportRetentionDaysMin = 30
 /** Messages of one page of the broker's history while an inbox is filled again. */
 export const refetchPageMax = 256
 /** Rows that are turned into events in one transaction. */

@@ -10,6 +10,7 @@ import { type Departure, departureOf, departureOfClose } from './lifecycle/exit.
 import { assertMaxAgeOverride } from './lifecycle/max-age-policy.ts'
 import type { LinkHandlers } from './link/link.ts'
 import type { Log } from './log.ts'
+import type { ReadReporter } from './receive/read-reporter.ts'
 import type { Receiver } from './receive/receive.ts'
 import type { Recipients } from './send/recipients.ts'
 import type { Sender } from './send/sender.ts'
@@ -21,6 +22,7 @@ export interface LinkParties {
   readonly recipients: Recipients
   readonly sender: Sender
   readonly receiver: Receiver
+  readonly readReporter: ReadReporter
   readonly events: Events
   /** Goes on with what a rebuilt inbox still lacks. */
   readonly refetch: () => Promise<unknown>
@@ -29,7 +31,7 @@ export interface LinkParties {
 }
 
 export function linkHandlers(parties: LinkParties): LinkHandlers {
-  const { terms, directory, recipients, sender, receiver, log } = parties
+  const { terms, directory, recipients, sender, receiver, readReporter, log } = parties
   let connections = 0
   return {
     opened(agreement, limits) {
@@ -39,6 +41,7 @@ export function linkHandlers(parties: LinkParties): LinkHandlers {
       void directory.linkOpened()
       recipients.linkOpened()
       sender.linkOpened(limits)
+      readReporter.linkOpened()
       announce(parties, { type: connections === 1 ? 'daemon_connect' : 'daemon_reconnect', data: {} })
       parties.refetch().catch((error: unknown) => {
         // The next connection goes on from where this one came to.
@@ -48,6 +51,7 @@ export function linkHandlers(parties: LinkParties): LinkHandlers {
     },
     closed(reason) {
       sender.linkClosed()
+      readReporter.linkClosed()
       directory.linkClosed()
       announce(parties, { type: 'daemon_disconnect', data: { reason } })
     },

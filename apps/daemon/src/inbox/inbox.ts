@@ -24,6 +24,7 @@ import { openReplaceable } from '../quarantine.ts'
 import type { Runtime } from '../runtime.ts'
 import { insertMessages } from './insertion.ts'
 import { collectPage, type InboxPageRequest, type InboxRows } from './page.ts'
+import { ReadReports } from './read-reports.ts'
 import {
   type ArrivedDraft,
   type InboxDraft,
@@ -53,6 +54,8 @@ export type {
 } from './rows.ts'
 
 export class Inbox {
+  /** What is to be told of what was marked read. */
+  readonly reads: ReadReports
   readonly #db: Database
   readonly #statements: InboxStatements
   readonly #runtime: Runtime
@@ -86,6 +89,7 @@ export class Inbox {
   }
 
   private constructor(parts: { db: Database; statements: InboxStatements; runtime: Runtime; state: InboxState }) {
+    this.reads = new ReadReports(parts.db)
     this.#db = parts.db
     this.#statements = parts.statements
     this.#runtime = parts.runtime
@@ -223,7 +227,7 @@ export class Inbox {
   }
 
   /**
-   * Marks messages read, or unread again.
+   * Marks messages read, or unread again. What is newly read becomes a report in the same transaction.
    *
    * @returns how many rows changed, and which ids are no messages of this inbox
    */
@@ -232,11 +236,12 @@ export class Inbox {
     return immediate(this.#db, (tx) => {
       const unique = [...new Set(ids)]
       const unknown = unique.filter((id) => this.#statements.seqOf(id) === null)
-      const marked = unique.filter((id) => this.#statements.mark(id, readAt)).length
-      tx.afterCommit(() => {
-        this.#unread += read ? -marked : marked
-      })
-      return { marked, unknown }
+      const marked = unique.filter((id) => this.#statements.mark(id, readAt))
+      if (readAt !== null) this.reads.note(tx, marked, readAt)
+      crashPoint('daemon.mark.before-commit')
+      tx.afterCommit(() => this.#adjustCounts(0, read ? -marked.length : marked.length))
+      tx.afterCommit(() => crashPoint('daemon.mark.after-commit'))
+      return { marked: marked.length, unknown }
     })
   }
 

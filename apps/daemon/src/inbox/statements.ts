@@ -1,6 +1,7 @@
 /** All SQL of inbox.db. Rows are mapped here and nowhere else. */
 import type { DestinationKind, JsonObject, Priority } from '@claudemesh/protocol'
 import type { Database, Statement } from '@claudemesh/storage'
+import type { ReadReport } from './read-reports.ts'
 import type {
   InboxRow,
   InboxState,
@@ -210,6 +211,31 @@ export class InboxStatements {
   saveRefetch(refetch: InboxState['refetch'], after: string | null): void {
     const { changes } = this.#saveRefetch.run({ refetch, after })
     if (changes !== 1) throw new Error('inbox_state has lost its row')
+  }
+}
+
+export type ReadReportStatements = ReturnType<typeof prepareReadReports>
+
+export function prepareReadReports(db: Database) {
+  const insert = db.prepare(`
+    INSERT INTO read_report (broker_message_id, at)
+    SELECT broker_message_id, :at FROM inbox WHERE broker_message_id = :id AND opened = 1
+    ON CONFLICT DO NOTHING`)
+  const waiting = db.prepare(`
+    SELECT seq, broker_message_id AS brokerMessageId, at FROM read_report INDEXED BY read_report_waiting
+    WHERE answered = 0 ORDER BY seq LIMIT ?`)
+  const answer = db.prepare(`UPDATE read_report SET answered = 1 WHERE answered = 0 AND seq <= ?`)
+  const anyBefore = db.prepare(`SELECT 1 FROM read_report WHERE at < ? LIMIT 1`).pluck()
+  const removeBefore = db.prepare(`
+    DELETE FROM read_report WHERE seq IN (SELECT seq FROM read_report WHERE at < ? ORDER BY at LIMIT ?)`)
+
+  return {
+    /** @returns false when it was reported before, or is no message that could be read */
+    insert: (id: string, at: number): boolean => insert.run({ id, at }).changes === 1,
+    waiting: (limit: number) => waiting.all(limit) as ReadReport[],
+    answer: (throughSeq: number): number => answer.run(throughSeq).changes,
+    anyBefore: (at: number): boolean => anyBefore.get(at) !== undefined,
+    removeBefore: (at: number, limit: number): number => removeBefore.run(at, limit).changes,
   }
 }
 

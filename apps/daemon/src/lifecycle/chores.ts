@@ -1,9 +1,17 @@
 import type { DaemonConfig } from '../config.ts'
-import { eventsKeptMax, eventsRetentionMs, retentionRowsMax, sweepRowsMax } from '../limits.ts'
+import {
+  eventsKeptMax,
+  eventsRetentionMs,
+  readReportRetentionDaysMin,
+  retentionRowsMax,
+  sweepRowsMax,
+} from '../limits.ts'
 import type { Runtime } from '../runtime.ts'
 import type { BrokerTerms } from './broker-terms.ts'
 import type { Chore } from './housekeeping.ts'
 import type { Stores } from './open-stores.ts'
+
+const dayMs = 24 * 3_600_000
 
 /** What goes when its time is over: contents and rows of finished sends, old messages, old events. */
 export function chores(o: {
@@ -27,6 +35,16 @@ export function chores(o: {
       step: () => {
         const days = config().inbox.retentionDays
         const removed = stores.inbox.retain({ now: runtime.now(), days, rowsMax: retentionRowsMax })
+        return { removed, hasMore: removed >= retentionRowsMax }
+      },
+    },
+    {
+      name: 'read-reports',
+      step: () => {
+        // As long as the message itself at least: a row that can be marked again has its report.
+        const days = Math.max(readReportRetentionDaysMin, config().inbox.retentionDays)
+        const before = runtime.now() - days * dayMs
+        const removed = stores.inbox.reads.retain({ before, rowsMax: retentionRowsMax })
         return { removed, hasMore: removed >= retentionRowsMax }
       },
     },
