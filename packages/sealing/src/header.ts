@@ -9,14 +9,8 @@
  *
  * It does not judge whether names and ids in it are well-formed: the reader compares them with what it was told.
  */
-import {
-  canonicalJson,
-  type Destination,
-  isCarriableText,
-  type JsonObject,
-  type JsonValue,
-  type Priority,
-} from '@claudemesh/protocol'
+import assert from 'node:assert/strict'
+import { type Destination, isCarriableText, type JsonObject, type JsonValue, type Priority } from '@claudemesh/protocol'
 
 export interface SealHeader {
   readonly meshId: string
@@ -42,19 +36,29 @@ const headerVersion = 1
 
 /** @throws TypeError when a field contains U+0000 or a lone surrogate */
 export function encodeHeader(header: SealHeader): Buffer {
+  assertCarriable(header)
   const { destination } = header
-  const text = canonicalJson({
-    v: headerVersion,
-    mesh_id: header.meshId,
-    sender: header.sender,
-    sender_epoch: header.senderEpoch,
+  // Members in the order of JCS. JSON.stringify writes texts without lone surrogates, and whole numbers, as JCS does.
+  const text = JSON.stringify({
     client_message_id: header.clientMessageId,
     destination: { kind: destination.kind, ref: destination.ref },
-    reply_to: header.replyTo,
+    mesh_id: header.meshId,
     priority: header.priority,
     recipients_epoch: header.recipientsEpoch,
+    reply_to: header.replyTo,
+    sender: header.sender,
+    sender_epoch: header.senderEpoch,
+    v: headerVersion,
   })
   return Buffer.from(text, 'utf8')
+}
+
+function assertCarriable({ meshId, sender, clientMessageId, destination, replyTo, ...epochs }: SealHeader): void {
+  assert(Number.isSafeInteger(epochs.senderEpoch), 'the epoch of a sender is a whole number')
+  assert(Number.isSafeInteger(epochs.recipientsEpoch ?? 0), 'the epoch of recipients is a whole number')
+  for (const text of [meshId, sender, clientMessageId, destination.ref, replyTo ?? '']) {
+    if (!isCarriableText(text)) throw new TypeError('a field of the header contains U+0000 or a lone surrogate')
+  }
 }
 
 /** @returns null when the bytes are not those of a header. Never throws. */

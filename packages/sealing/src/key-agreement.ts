@@ -1,8 +1,9 @@
 /**
  * How two keys become a secret, and a secret a key: X25519 and HKDF-SHA-256, both node:crypto's.
  */
-import { createPublicKey, diffieHellman, hkdfSync, type KeyObject } from 'node:crypto'
+import { createPublicKey, diffieHellman, type KeyObject } from 'node:crypto'
 import type { BoxKeyPair } from '@claudemesh/identity'
+import { hmac } from './digest.ts'
 
 const publicKeyRegExp = /^[0-9a-f]{64}$/
 
@@ -26,10 +27,16 @@ function importPublicKey(hex: string): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
 }
 
-const noSalt = Buffer.alloc(0)
-const derivedBytes = 32
+/** Without a salt, the first HMAC has this key. */
+const noSalt = Buffer.alloc(32)
+/** Of the one block of output that a key takes. */
+const blockNumber = Buffer.of(1)
 
-/** HKDF-SHA-256 without salt, 32 bytes: the input is secret and uniform, or comes from X25519. */
+/**
+ * HKDF-SHA-256 (RFC 5869) without salt, 32 bytes: the input is secret and uniform, or comes from X25519.
+ *
+ * Written out as the two HMACs that it is for one block of output: hkdfSync takes four times as long.
+ */
 export function deriveKey(secret: Uint8Array, info: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, noSalt, info, derivedBytes))
+  return hmac(hmac(noSalt, secret), Buffer.concat([info, blockNumber]))
 }

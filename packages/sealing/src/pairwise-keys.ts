@@ -9,12 +9,14 @@
  * 5. Keys are in private fields, which no printer and no serialiser shows.
  */
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import type { BoxKeyPair } from '@claudemesh/identity'
+import { sha256 } from './digest.ts'
 import { agree, deriveKey } from './key-agreement.ts'
 
 /** The keys between this member and one peer, 32 bytes each. */
 export interface PairwiseKey {
+  /** Which wraps are for the peer. */
+  readonly peerKeyId: Buffer
   /** Wraps what this member sends to the peer. */
   readonly toPeer: Buffer
   /** Unwraps what the peer sent to this member. */
@@ -30,7 +32,7 @@ export class PairwiseKeys {
   /** Peer's box key to what is shared with it, least recently used first. */
   readonly #known = new Map<string, PairwiseKey | null>()
 
-  /** @param options.max peers whose keys are kept, at least 1; about 200 bytes each */
+  /** @param options.max peers whose keys are kept, at least 1; about 250 bytes each */
   constructor(options: { readonly box: BoxKeyPair; readonly max: number }) {
     assert(options.box.secretKey.asymmetricKeyType === 'x25519', 'sealing takes the box key, not the signing key')
     assert(Number.isInteger(options.max) && options.max >= 1, 'at least one pairwise key is kept')
@@ -63,6 +65,7 @@ export class PairwiseKeys {
     const own = Buffer.from(this.#box.publicKey, 'hex')
     const peer = Buffer.from(peerBoxKey, 'hex')
     return {
+      peerKeyId: keyIdOf(peerBoxKey),
       toPeer: deriveKey(secret, Buffer.concat([wrapLabel, own, peer])),
       fromPeer: deriveKey(secret, Buffer.concat([wrapLabel, peer, own])),
     }
@@ -75,5 +78,5 @@ const wrapLabel = Buffer.from('claudemesh/seal/v1', 'latin1')
 export const keyIdBytes = 16
 
 export function keyIdOf(boxKey: string): Buffer {
-  return createHash('sha256').update(Buffer.from(boxKey, 'hex')).digest().subarray(0, keyIdBytes)
+  return sha256(Buffer.from(boxKey, 'hex')).subarray(0, keyIdBytes)
 }

@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { limits, MeshError } from '@claudemesh/protocol'
 import { encodeHeader, type SealHeader } from './header.ts'
-import { keyIdOf, type PairwiseKey, type PairwiseKeys } from './pairwise-keys.ts'
+import type { PairwiseKey, PairwiseKeys } from './pairwise-keys.ts'
 import { writeSealed } from './sealed-bytes.ts'
 import { bindingOf, wrapKey } from './wrap.ts'
 import { encrypt, keyBytes, nonceBytes } from './xchacha.ts'
@@ -46,14 +46,13 @@ export function seal(input: {
   const nonce = random(nonceBytes)
   const ciphertext = encrypt({ key: contentKey, nonce, associatedData: header, plaintext })
   const binding = bindingOf({ header, ciphertext })
-  const wraps = peers.map((peer) => wrapKey({ ...peer, nonce: random(nonceBytes), binding, contentKey }))
+  const wraps = peers.map((key) =>
+    wrapKey({ keyId: key.peerKeyId, key, nonce: random(nonceBytes), binding, contentKey }),
+  )
   return writeSealed({ header, nonce, wraps, ciphertext }, contentKey)
 }
 
-function listPeers(
-  recipients: readonly Recipient[],
-  keys: PairwiseKeys,
-): readonly { readonly keyId: Buffer; readonly key: PairwiseKey }[] {
+function listPeers(recipients: readonly Recipient[], keys: PairwiseKeys): readonly PairwiseKey[] {
   assert(recipients.length > 0, 'a message is sealed for somebody')
   const boxKeys = [...new Set(recipients.map((recipient) => recipient.boxKey))]
   if (boxKeys.length > limits.recipientsMax) {
@@ -64,7 +63,7 @@ function listPeers(
   }
   const peers = boxKeys.flatMap((boxKey) => {
     const key = keys.keyFor(boxKey)
-    return key === null ? [] : [{ keyId: keyIdOf(boxKey), key }]
+    return key === null ? [] : [key]
   })
   if (peers.length === 0) {
     throw new MeshError('recipient_key_unusable', {

@@ -15,8 +15,9 @@
  * 3. Of one message there is one content. A sender cannot make bytes that open to one text here and to another there,
  *    which the cipher alone would let it: two content keys with the same seal would be a collision of SHA-256.
  */
-import { createHash } from 'node:crypto'
+
 import { limits } from '@claudemesh/protocol'
+import { sha256 } from './digest.ts'
 import { deriveKey } from './key-agreement.ts'
 import { keyIdBytes } from './pairwise-keys.ts'
 import { keyBytes, nonceBytes, tagBytes } from './xchacha.ts'
@@ -51,14 +52,26 @@ const wrapBytes = keyIdBytes + nonceBytes + wrappedKeyBytes
 const sealBytes = 32
 
 export function writeSealed(parts: SealedParts, contentKey: Uint8Array): Buffer {
-  const prefix = Buffer.alloc(headerStart)
-  prefix.writeUInt8(version)
-  prefix.writeUInt32BE(parts.header.length, 1)
-  const count = Buffer.alloc(countBytes)
-  count.writeUInt16BE(parts.wraps.length)
-  const wraps = parts.wraps.flatMap((wrap) => [wrap.keyId, wrap.nonce, wrap.wrappedKey])
-  const covered = [prefix, parts.header, parts.nonce, count, ...wraps, parts.ciphertext]
-  return Buffer.concat([...covered, deriveSeal(contentKey, digestOf(covered))])
+  const { header, nonce, wraps, ciphertext } = parts
+  const countStart = headerStart + header.length + nonceBytes
+  const ciphertextStart = countStart + countBytes + wraps.length * wrapBytes
+  const sealStart = ciphertextStart + ciphertext.length
+  const bytes = Buffer.alloc(sealStart + sealBytes)
+  bytes.writeUInt8(version)
+  bytes.writeUInt32BE(header.length, 1)
+  bytes.set(header, headerStart)
+  bytes.set(nonce, countStart - nonceBytes)
+  bytes.writeUInt16BE(wraps.length, countStart)
+  for (const [index, wrap] of wraps.entries()) writeWrap(bytes, countStart + countBytes + index * wrapBytes, wrap)
+  bytes.set(ciphertext, ciphertextStart)
+  bytes.set(deriveSeal(contentKey, sha256(bytes.subarray(0, sealStart))), sealStart)
+  return bytes
+}
+
+function writeWrap(bytes: Buffer, start: number, { keyId, nonce, wrappedKey }: Wrap): void {
+  bytes.set(keyId, start)
+  bytes.set(nonce, start + keyIdBytes)
+  bytes.set(wrappedKey, start + keyIdBytes + nonceBytes)
 }
 
 /** @returns null when the bytes do not have the layout. Never throws. */
@@ -79,7 +92,7 @@ export function readSealed(bytes: Uint8Array): ReadParts | null {
     wraps: Array.from({ length: count }, (_, index) => readWrap(buffer, wrapsStart + index * wrapBytes)),
     ciphertext: buffer.subarray(ciphertextStart, sealStart),
     seal: buffer.subarray(sealStart),
-    digest: digestOf([buffer.subarray(0, sealStart)]),
+    digest: sha256(buffer.subarray(0, sealStart)),
   }
 }
 
@@ -98,10 +111,4 @@ function readWrap(buffer: Buffer, start: number): Wrap {
     nonce: buffer.subarray(nonceStart, keyStart),
     wrappedKey: buffer.subarray(keyStart, keyStart + wrappedKeyBytes),
   }
-}
-
-function digestOf(chunks: readonly Uint8Array[]): Buffer {
-  const hash = createHash('sha256')
-  for (const chunk of chunks) hash.update(chunk)
-  return hash.digest()
 }

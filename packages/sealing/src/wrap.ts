@@ -6,14 +6,14 @@
  *    the content key, cannot put a different body or header under it. Where the header ends is no question, since no
  *    header begins with another one.
  */
-import { createHash } from 'node:crypto'
+import { sha256 } from './digest.ts'
 import type { PairwiseKey } from './pairwise-keys.ts'
 import type { SealedParts, Wrap } from './sealed-bytes.ts'
 import { decrypt, encrypt } from './xchacha.ts'
 
 /** What a wrap belongs to. */
 export function bindingOf(parts: Pick<SealedParts, 'header' | 'ciphertext'>): Buffer {
-  return createHash('sha256').update(parts.header).update(parts.ciphertext).digest()
+  return sha256(Buffer.concat([parts.header, parts.ciphertext]))
 }
 
 export function wrapKey(input: {

@@ -26,12 +26,14 @@ interface CipherInput {
 
 /** @returns the ciphertext with its tag at the end */
 export function encrypt(input: CipherInput & { readonly plaintext: Uint8Array }): Buffer {
-  return encryptShort({ ...input, ...shorten(input) })
+  const { key, nonce } = shorten(input)
+  return encryptShort({ key, nonce, associatedData: input.associatedData, plaintext: input.plaintext })
 }
 
 /** @returns null when key, nonce, associated data and ciphertext do not belong together */
 export function decrypt(input: CipherInput & { readonly ciphertext: Uint8Array }): Buffer | null {
-  return decryptShort({ ...input, ...shorten(input) })
+  const { key, nonce } = shorten(input)
+  return decryptShort({ key, nonce, associatedData: input.associatedData, ciphertext: input.ciphertext })
 }
 
 const algorithm = 'chacha20-poly1305'
@@ -44,7 +46,9 @@ export function encryptShort(input: CipherInput & { readonly plaintext: Uint8Arr
   const cipher = createCipheriv(algorithm, input.key, input.nonce, options)
   cipher.setAAD(input.associatedData, { plaintextLength: input.plaintext.length })
   const ciphertext = cipher.update(input.plaintext)
-  return Buffer.concat([ciphertext, cipher.final(), cipher.getAuthTag()])
+  // A stream cipher keeps nothing back: what final() gives is empty.
+  cipher.final()
+  return Buffer.concat([ciphertext, cipher.getAuthTag()])
 }
 
 /** The inverse of `encryptShort`. */
@@ -71,25 +75,31 @@ function assertLengths(input: CipherInput): void {
 }
 
 /** The words of "expand 32-byte k", with which the state of every ChaCha begins. */
-const constants = wordsOf(Buffer.from('expand 32-byte k', 'latin1'))
+const constants = new Uint32Array(new TextEncoder().encode('expand 32-byte k').buffer)
 const subkeyNonceBytes = 16
 
 function shorten(input: CipherInput): { key: Uint8Array; nonce: Uint8Array } {
   assert(input.key.length === keyBytes, 'a cipher key has 32 bytes')
   assert(input.nonce.length === nonceBytes, 'a nonce of XChaCha20-Poly1305 has 24 bytes')
-  const nonce = Buffer.alloc(shortNonceBytes)
+  const nonce = new Uint8Array(shortNonceBytes)
   nonce.set(input.nonce.subarray(subkeyNonceBytes), shortNonceBytes - (nonceBytes - subkeyNonceBytes))
   return { key: deriveSubkey(input.key, input.nonce.subarray(0, subkeyNonceBytes)), nonce }
 }
 
+/** Bytes go in and out through these words: bytes need not lie where words have to. No key stays in them. */
+const keyWords = new Uint32Array(keyBytes / Uint32Array.BYTES_PER_ELEMENT)
+const nonceWords = new Uint32Array(subkeyNonceBytes / Uint32Array.BYTES_PER_ELEMENT)
+const keyView = new Uint8Array(keyWords.buffer)
+const nonceView = new Uint8Array(nonceWords.buffer)
+
 /** HChaCha20. */
 export function deriveSubkey(key: Uint8Array, nonce: Uint8Array): Uint8Array {
-  const subkey = new Uint32Array(keyBytes / Uint32Array.BYTES_PER_ELEMENT)
-  hchacha(constants, wordsOf(key), wordsOf(nonce), subkey)
-  return new Uint8Array(subkey.buffer)
-}
-
-/** A copy, because words have to lie at addresses that bytes need not lie at. */
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(new Uint8Array(bytes).buffer)
+  assert(nonce.length === subkeyNonceBytes, 'HChaCha20 takes 16 bytes of nonce')
+  keyView.set(key)
+  nonceView.set(nonce)
+  hchacha(constants, keyWords, nonceWords, keyWords)
+  const subkey = new Uint8Array(keyBytes)
+  subkey.set(keyView)
+  keyWords.fill(0)
+  return subkey
 }
