@@ -1,13 +1,8 @@
 import type { Certificate, RevocationList } from '@claudemesh/protocol'
 import type { Database } from '@claudemesh/storage'
 import type { RevocationChange, Revocations } from '../../departures.ts'
+import type { Candidate } from '../../judge-revocation.ts'
 import type { MemberKey } from '../../rows.ts'
-
-/** A member as a list is judged against it. */
-export interface Candidate {
-  readonly memberId: string
-  readonly chain: readonly Certificate[]
-}
 
 interface CandidateRow {
   readonly memberId: string

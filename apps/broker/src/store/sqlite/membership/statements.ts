@@ -1,5 +1,6 @@
 import type { Certificate } from '@claudemesh/protocol'
 import type { Database } from '@claudemesh/storage'
+import type { Credentials } from '../../judge-admission.ts'
 import type { MemberStatus } from '../../member-states.ts'
 import type { Member, MemberKey, Mesh, Topic } from '../../rows.ts'
 import type { Admission, Page } from '../../store.ts'
@@ -57,17 +58,7 @@ export function prepareAdmission(db: Database) {
      ORDER BY id`)
   const insertMesh = db.prepare(`INSERT INTO mesh (id, slug, root_key, record, registered_at) VALUES (?, ?, ?, ?, ?)`)
   const insertCounter = db.prepare<[string]>(`INSERT INTO mesh_counter (mesh_id) VALUES (?)`)
-  const selectCredentials = db.prepare<
-    [string, string],
-    {
-      epoch: number
-      signingKey: string
-      chain: string
-      status: MemberStatus
-      hostFingerprint: string | null
-      ephemeralTtlMs: number | null
-    }
-  >(`
+  const selectCredentials = db.prepare<[string, string], Credentials>(`
     SELECT epoch, signing_key AS signingKey, chain, status, host_fingerprint AS hostFingerprint,
            ephemeral_ttl_ms AS ephemeralTtlMs
       FROM member WHERE mesh_id = ? AND member_id = ?`)
@@ -132,7 +123,10 @@ export function prepareAdmission(db: Database) {
     /** What still waits for a member that left is delivered to it after all. */
     bringBack: (key: MemberKey): number => bringBack.run(key.meshId, key.memberId).changes,
     /** How many members an invite has admitted, and whether one of them is this one. */
-    countUses: (use: MemberKey & { inviteId: string }) => countUses.get(use.memberId, use.meshId, use.inviteId),
+    countUses(use: MemberKey & { inviteId: string }): { used: number; mine: boolean } {
+      const row = countUses.get(use.memberId, use.meshId, use.inviteId)
+      return row === undefined ? { used: 0, mine: false } : { used: row.used, mine: row.mine > 0 }
+    },
     insertUse(use: MemberKey & { inviteId: string; uses: number; notAfter: number; at: number }): void {
       insertInvite.run(use.meshId, use.inviteId, use.uses, use.notAfter)
       insertUse.run(use.meshId, use.inviteId, use.memberId, use.at)
