@@ -1,10 +1,11 @@
 /** New keys for a member in a mesh that goes on: nothing is lost, whatever interrupts it. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import type { Identity, OutboxDetail } from '@claudemesh/protocol'
+import { beginRotation, generateMemberKeys, readMeshFile } from '@claudemesh/identity'
+import { type Identity, limits, meshFilePath, type OutboxDetail } from '@claudemesh/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { requestAt } from '../support/daemon-in-process.ts'
 import { eventually } from '../support/eventually.ts'
-import { type TestMember, TestMesh } from '../support/mesh.ts'
+import { meshSlug, TestMember, TestMesh } from '../support/mesh.ts'
 
 async function identityOf(member: TestMember): Promise<Identity> {
   return (await member.request({ method: 'GET', path: '/v1/identity' })).json as Identity
@@ -128,16 +129,33 @@ describe('a rotation', () => {
     })
   }
 
-  test('is refused when peers would accept no longer chain, with the way out', async () => {
-    const { chain_length: length, chain_length_max: max } = await identityOf(bob)
-    for (let certificates = length; certificates < max; certificates += 1) bob.cli(['daemon', 'rotate-keypair'])
+  test('is refused when peers would accept no more of them, before anything changes, with the way out', async () => {
+    await bob.kill()
+    const paths = { ...rotationPathsOf(bob), mesh: meshFilePath(bob.home, meshSlug) }
+    const rotated = readMeshFile(paths.mesh).chain.filter((each) => each.kind === 'member' && each.epoch > 0).length
+    for (let count = rotated; count < limits.chainRotationsMax; count += 1) {
+      beginRotation(paths, { newKeys: generateMemberKeys(), now: Date.now() })
+    }
+    await bob.start()
+    const before = await identityOf(bob)
+    expect(before).toMatchObject({ epoch: limits.chainRotationsMax, rotations_left: 0 })
+    const files = Object.values(paths).filter((path) => existsSync(path))
+    const contents = files.map((path) => readFileSync(path))
     const { status, stderr } = bob.run(['daemon', 'rotate-keypair'])
     expect(status).toBe(65)
+    expect(stderr).toContain(`${limits.chainRotationsMax} rotations`)
     expect(stderr).toContain('claudemesh daemon remint')
+    expect(Object.values(paths).filter((path) => existsSync(path))).toEqual(files)
+    expect(files.map((path) => readFileSync(path))).toEqual(contents)
+    expect(await identityOf(bob)).toEqual(before)
+    await eventually('bob is connected', async () => (await bob.health())?.link.connected)
     expect((await alice.send({ to: '@bob', message: 'at the end of the chain' }, delivered)).json).toMatchObject({
       state: 'delivered',
     })
-  })
+    expect((await bob.send({ to: '@alice', message: 'from the end of the chain' }, delivered)).json).toMatchObject({
+      state: 'delivered',
+    })
+  }, 120_000)
 
   test('a malformed archive is moved aside at the start, and the status says so', async () => {
     await alice.kill()
@@ -150,6 +168,69 @@ describe('a rotation', () => {
     expect((await identityOf(alice)).archived_keys).toEqual([])
   })
 })
+
+describe('rotations of years', () => {
+  let mesh: TestMesh
+  const newcomers: TestMember[] = []
+  beforeAll(async () => {
+    mesh = await TestMesh.start(['alice', 'bob', 'carol'])
+  }, 60_000)
+  afterAll(async () => {
+    for (const member of newcomers) await member.kill()
+    await mesh.end()
+  })
+
+  test('are believed by a peer that was away throughout, and by one that comes after them', async () => {
+    const [alice, bob, carol] = [mesh.member('alice'), mesh.member('bob'), mesh.member('carol')]
+    const { member_id: aliceId } = await identityOf(alice)
+    await carol.kill()
+    for (let epoch = 1; epoch <= 30; epoch += 1) {
+      const answer = await alice.request({ method: 'POST', path: '/v1/identity/rotate-keypair' })
+      expect(answer).toMatchObject({ status: 200, json: { epoch, member_id: aliceId } })
+    }
+    await eventually('alice is connected', async () => (await alice.health())?.link.connected)
+    // Somebody who saw every step, or some of them, goes on as before.
+    expect((await bob.send({ to: '@alice', message: 'from who was there' }, delivered)).json).toMatchObject({
+      state: 'delivered',
+    })
+
+    await carol.start()
+    const sent = await alice.send({ to: '@carol', message: 'to who was away' }, delivered)
+    expect(sent.json).toMatchObject({ state: 'delivered' })
+    const answered = await carol.send({ to: '@alice', message: 'from who was away' }, delivered)
+    expect(answered.json).toMatchObject({ state: 'delivered' })
+
+    const { token } = JSON.parse(alice.cli(['invite', 'create', '--json'])) as { token: string }
+    const dave = new TestMember('dave', `${mesh.directory}/dave`)
+    newcomers.push(dave)
+    dave.cli(['join', '-', '--name', 'dave'], token)
+    await dave.start()
+    await dave.knows(['alice', 'bob', 'carol'])
+    await Promise.all([alice, bob, carol].map((member) => member.knows(['dave'])))
+    for (const [from, to] of [
+      [dave, alice],
+      [alice, dave],
+      [carol, dave],
+      [dave, bob],
+    ] as const) {
+      const said = `${from.name} to ${to.name}`
+      expect((await from.send({ to: `@${to.name}`, message: said }, delivered)).json).toMatchObject({
+        state: 'delivered',
+      })
+    }
+    expect(await identityOf(alice)).toMatchObject({ member_id: aliceId, epoch: 30, chain_length: 31 })
+    expect(await identityOf(dave)).toMatchObject({ chain_length: 33 })
+    const metrics = await Promise.all([bob, carol, dave].map(ignoredOf))
+    expect(metrics).toEqual([0, 0, 0])
+  }, 120_000)
+})
+
+/** How many records of members a daemon has not believed. */
+async function ignoredOf(member: TestMember): Promise<number> {
+  const { text } = await member.request({ method: 'GET', path: '/v1/metrics' })
+  const counts = [...text.matchAll(/^cm_daemon_members_ignored_total\S* (\d+)$/gm)].map(([, count]) => Number(count))
+  return counts.reduce((sum, count) => sum + count, 0)
+}
 
 describe('a new local token', () => {
   let mesh: TestMesh
@@ -181,6 +262,11 @@ describe('a new local token', () => {
     expect(await statusWith('x'.repeat(43))).toBe(401)
   })
 })
+
+/** The files that a rotation changes in the directory of a daemon. */
+function rotationPathsOf({ paths }: TestMember) {
+  return { keypair: paths.keypair, archive: paths.keypairArchive, intent: paths.rotationIntent }
+}
 
 /** A directory is where no file can be written, also for root. */
 function obstruct(path: string): void {

@@ -12,7 +12,7 @@ import { eventually } from './eventually.ts'
 import { type HttpAnswer, type HttpRequest, requestOverSocket } from './http-over-socket.ts'
 import { claudemeshBin, cleanEnvironment, ManagedProcess } from './managed-process.ts'
 
-const meshSlug = 'test'
+export const meshSlug = 'test'
 
 /** How a process is started; `crashAt` names the step at which it kills itself. */
 export interface StartOptions {

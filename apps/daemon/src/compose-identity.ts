@@ -1,5 +1,5 @@
 /** Part of the composition root: what can be done to this host's identity and to the mesh's members. */
-import { type ArchivedKey, importSigningKeyPair } from '@claudemesh/identity'
+import { type ArchivedKey, countRotations, importSigningKeyPair } from '@claudemesh/identity'
 import { limits, MeshError } from '@claudemesh/protocol'
 import type { Verbs } from './compose-verbs.ts'
 import type { Health } from './health.ts'
@@ -87,7 +87,7 @@ function describeIdentity({ stores, verbs, host }: IdentityParts) {
     signing_key: certificate.signing_key,
     box_key: certificate.box_key,
     chain_length: meshFile.chain.length,
-    chain_length_max: limits.chainLengthMax,
+    rotations_left: limits.chainRotationsMax - countRotations(meshFile.chain),
     archived_keys: identity.archived.map(toView),
     owner: meshFile.rootSeed !== null,
     ephemeral: identity.ephemeralTtlMs !== null,

@@ -6,8 +6,17 @@
  *    `claudemesh-possession-v1 00 JCS(all members but signature and possession)`.
  * 3. A valid signature says that the holder of `issuer_key` made the certificate. Whether that key was allowed to is
  *    the chain's affair (chain.ts).
+ * 4. A certificate that was verified is known again by its digest. What a signature covers never changes, so neither
+ *    does the verdict; what did not verify is not remembered.
  */
-import type { Certificate, InviteCertificate, MemberCertificate, Role } from '@claudemesh/protocol'
+import { createHash } from 'node:crypto'
+import {
+  type Certificate,
+  canonicalJson,
+  type InviteCertificate,
+  type MemberCertificate,
+  type Role,
+} from '@claudemesh/protocol'
 import type { MemberKeys, SigningKeyPair } from './keys.ts'
 import { signDocument, verifyDocument } from './signed-document.ts'
 
@@ -71,6 +80,26 @@ export function signInviteCertificate(input: {
 
 /** Whether every signature in the certificate is one of the key that it names. */
 export function verifyCertificate(certificate: Certificate): boolean {
+  const digest = createHash('sha256').update(canonicalJson(certificate)).digest('base64')
+  const isKnown = verified.delete(digest)
+  if (!isKnown && !verifySignatures(certificate)) return false
+  verified.add(digest)
+  if (verified.size > verifiedMax) {
+    const [oldest = ''] = verified
+    verified.delete(oldest)
+  }
+  return true
+}
+
+/**
+ * Digests of certificates that were verified in this process, the one that was used last at the end. Chains of one mesh
+ * share the certificates of those who let members in, and each new chain of a member is the one before and one more.
+ */
+const verified = new Set<string>()
+/** A digest takes about 100 bytes. */
+const verifiedMax = 16_384
+
+function verifySignatures(certificate: Certificate): boolean {
   const { signature, ...signed } = certificate
   if (!verifyDocument({ domain: certificateDomain, document: signed, publicKey: certificate.issuer_key, signature })) {
     return false

@@ -5,6 +5,7 @@ import {
   certificateSchema,
   type InviteCertificate,
   type JsonObject,
+  limits,
   type MemberCertificate,
 } from '@claudemesh/protocol'
 import fc from 'fast-check'
@@ -122,7 +123,12 @@ describe('a chain that breaks one rule is refused for that rule', () => {
   const mortal = member({ keys: joiner, issuer: inviteKeys, notAfter: now })
   const rows: { name: string; reason: string; chain: Certificate[]; mesh?: typeof mesh; now?: number }[] = [
     { name: 'no certificate at all', reason: 'chain_empty', chain: [] },
-    { name: 'nine certificates', reason: 'chain_too_long', chain: rotations(7) },
+    { name: 'nine steps', reason: 'chain_too_long', chain: [...joinerChain, ...joinerChain, ...joinerChain] },
+    {
+      name: 'a rotation more than there may be',
+      reason: 'rotations_too_many',
+      chain: rotations(limits.chainRotationsMax + 1),
+    },
     { name: 'an invite where a member should be', reason: 'not_a_member_certificate', chain: joinerChain.slice(1) },
     { name: 'used before its time', reason: 'not_yet_valid', chain: joinerChain, now: founded },
     { name: 'not_after passed', reason: 'expired', chain: [mortal, invite, founderCertificate] },
@@ -308,8 +314,40 @@ describe('a chain that breaks one rule is refused for that rule', () => {
   }
 })
 
-test('a chain of the greatest length is believed', () => {
-  expect(verifyChain({ mesh, chain: rotations(6), now })).toMatchObject({ ok: true, member: { epoch: 5 } })
+describe('a chain with as many rotations as there may be', () => {
+  const count = limits.chainRotationsMax
+  const chain = rotations(count)
+  const timed = () => {
+    const start = process.cpuUsage()
+    const verdict = verifyChain({ mesh, chain, now })
+    const { user, system } = process.cpuUsage(start)
+    return { verdict, microseconds: user + system }
+  }
+  const first = timed()
+
+  test('is believed', () => {
+    expect(first.verdict).toMatchObject({ ok: true, member: { epoch: count, memberId: joiner.signing.publicKey } })
+  })
+
+  test('costs its signatures once, however often it is shown', () => {
+    const again = Math.min(...Array.from({ length: 5 }, () => timed().microseconds))
+    expect(again).toBeLessThan(first.microseconds / 2)
+  })
+
+  test('is not believed by what was verified of it when anything in it is changed', () => {
+    const [current, old, ...rest] = chain as [MemberCertificate, MemberCertificate, ...Certificate[]]
+    const changes: Partial<MemberCertificate>[] = [
+      { box_key: stranger.box.publicKey },
+      { possession: current.possession },
+      { signature: current.signature },
+    ]
+    for (const change of changes) {
+      expect(verifyChain({ mesh, chain: [current, { ...old, ...change }, ...rest], now })).toEqual({
+        ok: false,
+        reason: 'signature_invalid',
+      })
+    }
+  })
 })
 
 test('a chain with any one bit flipped is refused', () => {
@@ -395,11 +433,11 @@ function delegation(
   })
 }
 
-/** The joiner's chain after so many certificates of its own. */
+/** The joiner's chain after so many rotations. */
 function rotations(count: number): Certificate[] {
   let keys = joiner
   let chain: Certificate[] = joinerChain
-  for (let epoch = 1; epoch < count; epoch += 1) {
+  for (let epoch = 1; epoch <= count; epoch += 1) {
     const next = memberKeys(`joiner, epoch ${epoch}`)
     chain = [rotation({ epoch, keys: next, issuer: keys.signing }), ...chain]
     keys = next

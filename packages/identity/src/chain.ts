@@ -8,7 +8,10 @@
  *    there before signed the change (rotation). Nobody can do it for somebody else, not even an admin or the root.
  * 2. A role is granted by the root or by an admin, directly or through an invite, and is never raised on the way.
  * 3. Expiry of an issuer ends its right to issue. It does not end what was issued while it held.
- * 4. Every signature is checked, but only in a chain that would be believed if they all hold: refusing is cheap.
+ * 4. Every signature is checked, but only in a chain that would be believed if they all hold, and from the root key
+ *    downwards: refusing what a stranger made up is cheap, however long it is.
+ * 5. Steps by which somebody was let in are few, rotations may be many: an identity lasts for years, and the number of
+ *    hands between it and the root key does not grow with them.
  *
  * It does not know of revocations (revocation.ts), and counts no uses of an invite: that needs what others have done,
  * which is the broker's to keep.
@@ -69,14 +72,21 @@ export function verifyChain(input: {
   const { mesh, chain, now } = input
   const [current] = chain
   if (current === undefined) return { ok: false, reason: 'chain_empty' }
-  if (chain.length > limits.chainLengthMax) return { ok: false, reason: 'chain_too_long' }
+  const rotations = countRotations(chain)
+  if (chain.length - rotations > limits.chainStepsMax) return { ok: false, reason: 'chain_too_long' }
+  if (rotations > limits.chainRotationsMax) return { ok: false, reason: 'rotations_too_many' }
   if (current.kind !== 'member') return { ok: false, reason: 'not_a_member_certificate' }
   if (current.not_before > now + clockToleranceMs) return { ok: false, reason: 'not_yet_valid' }
   if (isExpired(current, now)) return { ok: false, reason: 'expired' }
   const fault = findFault(mesh, chain)
   if (fault !== null) return { ok: false, reason: fault }
-  if (!chain.every(verifyCertificate)) return { ok: false, reason: 'signature_invalid' }
+  if (!chain.toReversed().every(verifyCertificate)) return { ok: false, reason: 'signature_invalid' }
   return { ok: true, member: toVerifiedMember(current, chain) }
+}
+
+/** Rotations in a chain: the member's own and those of its issuers. Only a founding certificate has epoch 0. */
+export function countRotations(chain: readonly Certificate[]): number {
+  return chain.filter((certificate) => certificate.kind === 'member' && certificate.epoch > 0).length
 }
 
 function findFault(mesh: { mesh_id: string; root_key: string }, chain: readonly Certificate[]): ChainFault | null {
@@ -144,6 +154,7 @@ const rotation: readonly Rule<MemberCertificate, MemberCertificate>[] = [
 export type ChainFault =
   | 'chain_empty'
   | 'chain_too_long'
+  | 'rotations_too_many'
   | 'not_a_member_certificate'
   | 'not_yet_valid'
   | 'expired'

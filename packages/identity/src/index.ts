@@ -4,6 +4,7 @@ export {
   type ChainFault,
   type ChainVerdict,
   clockToleranceMs,
+  countRotations,
   type VerifiedMember,
   verifyChain,
 } from './chain.ts'

@@ -25,7 +25,7 @@ import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { decodeBase64url } from './base64url.ts'
 import { signInviteCertificate, signMemberCertificate, subjectKey } from './certificate.ts'
-import { verifyChain } from './chain.ts'
+import { countRotations, verifyChain } from './chain.ts'
 import { originOf } from './hello.ts'
 import {
   exportSeed,
@@ -51,7 +51,8 @@ export interface InvitePayload {
 /**
  * Makes an invite with a new key.
  *
- * @throws MeshError `not_admin` when the issuer may not invite, or when its joiners would be too far from the root key;
+ * @throws MeshError `not_admin` when the issuer may not invite, when its joiners would be too far from the root key, or
+ *   when its own rotations would leave them too few;
  *   `config_invalid` when the broker's URL is none
  */
 export function createInvite(input: {
@@ -96,10 +97,17 @@ function assertMayInvite(issuerChain: readonly Certificate[]): void {
   if (certificate.kind !== 'member' || certificate.role !== 'admin') {
     throw new MeshError('not_admin', { detail: 'only an admin of the mesh can invite' })
   }
-  if (issuerChain.length + 2 > limits.chainLengthMax) {
+  const rotations = countRotations(issuerChain)
+  if (issuerChain.length - rotations + 2 > limits.chainStepsMax) {
     throw new MeshError('not_admin', {
-      detail: `whom this member invites would be more than ${limits.chainLengthMax} certificates from the root key`,
+      detail: `whom this member invites would be more than ${limits.chainStepsMax} steps from the root key`,
       hint: 'Ask the admin who invited you, or the owner of the mesh, to make this invite.',
+    })
+  }
+  if (rotations > limits.inviterRotationsMax) {
+    throw new MeshError('not_admin', {
+      detail: `with ${rotations} rotations up to the root key (at most ${limits.inviterRotationsMax} may invite), this member would leave too few to whom it invites`,
+      hint: 'Let an admin with fewer rotations make this invite, or `claudemesh daemon remint` this member.',
     })
   }
 }
@@ -143,7 +151,7 @@ export function acceptInvite(input: {
 const prefix = 'cm1'
 const checksumBytes = 4
 /** Well above a chain of the greatest length; bounds what is decoded before anything is known of it. */
-const tokenCharactersMax = 16 * 1024
+const tokenCharactersMax = 256 * 1024
 
 const payloadSchema = Type.Object(
   {

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Certificate, MeshError } from '@claudemesh/protocol'
+import { type Certificate, limits, MeshError } from '@claudemesh/protocol'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { scratchDirectory } from '../../../test/support/scratch-directory.ts'
 import { verifyChain } from './chain.ts'
@@ -89,12 +89,15 @@ describe('a rotation', () => {
     expect(openKeyArchive(paths.archive, { now }).keys).toMatchObject([{ epoch: 0 }])
   })
 
-  test('does not take place when the chain is as long as it may be', () => {
-    for (let epoch = 1; epoch <= 7; epoch += 1)
+  test('does not take place when there are as many in the chain as there may be', () => {
+    for (let epoch = 1; epoch <= limits.chainRotationsMax; epoch += 1) {
       beginRotation(paths, { newKeys: generateMemberKeys(), now: now + epoch })
+    }
     const before = snapshot()
     const error = errorOf(() => beginRotation(paths, { newKeys: generateMemberKeys(), now: now + day }))
     expect(error.code).toBe('rotation_impossible')
+    expect(error.message).toContain(`${limits.chainRotationsMax} rotations`)
+    expect(error.hint).toContain('claudemesh daemon remint')
     expect(snapshot()).toEqual(before)
   })
 

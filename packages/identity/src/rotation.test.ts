@@ -1,4 +1,5 @@
 import { type Certificate, limits, type MemberCertificate, MeshError } from '@claudemesh/protocol'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { signMemberCertificate } from './certificate.ts'
 import { verifyChain } from './chain.ts'
@@ -68,20 +69,63 @@ describe('a rotation', () => {
 })
 
 describe('rotating again and again', () => {
-  const rows: { name: string; start: Epoch; rotations: number }[] = [
-    { name: 'a founder, one certificate below the root', start: { chain: founderChain, keys: founder }, rotations: 7 },
-    { name: 'a joiner, three below', start: { chain: joinerChain, keys: joiner }, rotations: 5 },
+  const rows: { name: string; start: Epoch }[] = [
+    { name: 'a founder, one certificate below the root', start: { chain: founderChain, keys: founder } },
+    { name: 'a joiner, three below', start: { chain: joinerChain, keys: joiner } },
   ]
-  for (const { name, start, rotations } of rows) {
-    test(`${name}, works ${rotations} times, and each chain is believed`, () => {
-      const last = rotateTimes(start, rotations)
-      expect(last.chain).toHaveLength(limits.chainLengthMax)
+  for (const { name, start } of rows) {
+    test(`${name}, works a month each for ten years and more, and each chain is believed`, () => {
+      const last = rotateTimes(start, limits.chainRotationsMax)
+      expect(limits.chainRotationsMax).toBeGreaterThan(120)
+      expect(last.chain).toHaveLength(start.chain.length + limits.chainRotationsMax)
       const error = errorOf(() => rotateMember({ ...last, newKeys: generateMemberKeys(), now: now + day }))
       expect(error.code).toBe('rotation_impossible')
-      expect(error.data).toEqual({ reason: 'chain_too_long' })
+      expect(error.data).toEqual({ reason: 'rotations_too_many' })
       expect(error.hint).toContain('remint')
     })
   }
+
+  test('leaves whoever joins by an invite ten years of it, or the invite is refused', () => {
+    const last = rotateTimes({ chain: founderChain, keys: founder }, limits.inviterRotationsMax)
+    const invited = generateMemberKeys()
+    const chain = join(invited, last, now - day)
+    rotateTimes({ chain, keys: invited }, 120)
+    const onceMore = rotateTimes(last, 1, limits.inviterRotationsMax)
+    expect(errorOf(() => join(generateMemberKeys(), onceMore, now - day))).toMatchObject({
+      code: 'not_admin',
+      message: expect.stringContaining(`${limits.inviterRotationsMax + 1} rotations`),
+      hint: expect.stringContaining('remint'),
+    })
+  })
+
+  test('is believed of any number of rotations, and of no chain in which one link is changed or missing', () => {
+    const { chain } = rotateTimes({ chain: joinerChain, keys: joiner }, 40)
+    const [foreign] = join(generateMemberKeys())
+    fc.assert(
+      fc.property(fc.nat(chain.length - 1), fc.constantFrom('missing', 'twice', 'foreign', 'changed'), (at, how) => {
+        const link = chain[at]
+        if (link === undefined) return
+        const instead: Readonly<Record<typeof how, readonly Certificate[]>> = {
+          missing: [],
+          twice: [link, link],
+          foreign: foreign === undefined ? [] : [foreign],
+          changed: [{ ...link, signature: `${link.signature.slice(0, 40)}x${link.signature.slice(41)}` }],
+        }
+        if (how === 'changed' && link.signature[40] === 'x') return
+        const forged = [...chain.slice(0, at), ...instead[how], ...chain.slice(at + 1)]
+        const verdict = verifyChain({ mesh, chain: forged, now: now + day })
+        // Without its newest links a chain is that of an earlier epoch, which was true once.
+        if (how === 'missing' && at === 0) expect(verdict).toMatchObject({ ok: true, member: { epoch: 39 } })
+        else expect(verdict.ok).toBe(false)
+      }),
+    )
+    for (let cut = 0; cut < 40; cut += 1) {
+      expect(verifyChain({ mesh, chain: chain.slice(cut), now: now + day })).toMatchObject({
+        ok: true,
+        member: { epoch: 40 - cut },
+      })
+    }
+  })
 })
 
 describe('a rotation is refused', () => {
@@ -130,9 +174,9 @@ describe('a rotation is refused', () => {
   }
 })
 
-function rotateTimes(start: Epoch, count: number): Epoch {
+function rotateTimes(start: Epoch, count: number, before = 0): Epoch {
   let epoch = start
-  for (let number = 1; number <= count; number += 1) {
+  for (let number = before + 1; number <= before + count; number += 1) {
     const newKeys = generateMemberKeys()
     epoch = { chain: rotateMember({ ...epoch, newKeys, now: now + number }), keys: newKeys }
     expect(memberOf(epoch.chain)).toMatchObject({
@@ -149,18 +193,22 @@ function memberOf(chain: readonly Certificate[]) {
   return verdict.ok ? verdict.member : expect.fail(verdict.reason)
 }
 
-function join(keys: MemberKeys): readonly Certificate[] {
+function join(
+  keys: MemberKeys,
+  inviter: Epoch = { chain: founderChain, keys: founder },
+  invitedAt = founded,
+): readonly Certificate[] {
   const { token } = createInvite({
     mesh,
     brokerUrl: 'ws://127.0.0.1:7777/v1/ws',
-    issuer: { signing: founder.signing, chain: founderChain },
+    issuer: { signing: inviter.keys.signing, chain: inviter.chain },
     inviteId: '01JD8Z6K3V0000000000000002',
     role: 'member',
     uses: 1,
-    notBefore: founded,
-    notAfter: founded + 7 * day,
+    notBefore: invitedAt,
+    notAfter: invitedAt + 7 * day,
   })
-  return acceptInvite({ invite: decodeInviteToken(token), name: 'bob', keys, now: founded + day })
+  return acceptInvite({ invite: decodeInviteToken(token), name: 'bob', keys, now: invitedAt + day })
 }
 
 /** A member that the root certified until a time. */

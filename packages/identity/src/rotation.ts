@@ -20,8 +20,8 @@ import type { MemberKeys } from './keys.ts'
  * @param input.keys the keys that the chain is about
  * @param input.now milliseconds since the epoch
  * @returns the member's chain from now on
- * @throws MeshError `rotation_impossible` when nobody would believe the resulting chain: it would be too long, or the
- *   member's certificate has expired
+ * @throws MeshError `rotation_impossible` when nobody would believe the resulting chain: there would be too many
+ *   rotations in it, or the member's certificate has expired
  */
 export function rotateMember(input: {
   readonly chain: readonly Certificate[]
@@ -67,8 +67,8 @@ function assertUnused(keys: MemberKeys, chain: readonly Certificate[]): void {
 
 function impossible(reason: string): MeshError {
   const detail =
-    reason === 'chain_too_long'
-      ? `this member has ${limits.chainLengthMax} certificates up to the root key, as many as peers accept`
+    reason === 'rotations_too_many'
+      ? `there are ${limits.chainRotationsMax} rotations between this member and the root key, as many as peers accept`
       : `peers would not believe the new certificate: ${reason}`
   return new MeshError('rotation_impossible', { detail, data: { reason } })
 }

@@ -132,7 +132,10 @@ describe('a revocation list', () => {
       revoked_invites: entries(limits.revocationsMax, { invite_id: ulid }),
     }
     expect(check.Check(full)).toBe(true)
-    const frame = JSON.stringify({ list: full, chain: Array.from({ length: limits.chainLengthMax }, () => member) })
+    const times = { not_before: limits.timeMax, not_after: limits.timeMax }
+    const longest = { ...member, name: 'n'.repeat(64), epoch: limits.chainRotationsMax, ...times }
+    expect(Compile(certificateSchema).Check(longest)).toBe(true)
+    const frame = JSON.stringify({ list: full, chain: Array.from({ length: limits.chainLengthMax }, () => longest) })
     expect(Buffer.byteLength(frame)).toBeLessThan(limits.frameBytesMax)
   })
 })

@@ -155,13 +155,15 @@ export class Directory {
   async #refresh(): Promise<void> {
     await this.#inBackground(this.refreshRevocations())
     const ignoredBefore = countAll(this.#members.ignored())
-    const members: MemberRecord[] = []
+    const members: string[] = []
     await this.#eachPage(async (after) => {
       const page = await this.#request('members.list', { limit: directoryPageMax, ...after })
-      members.push(...page.members)
+      // Chains of years take time to verify: between two pages everything else has its turn.
+      this.#apply(page.members)
+      members.push(...page.members.map((member) => member.member_id))
       return page.next
     })
-    this.#apply(members, true)
+    this.#members.keepOnly(members)
     const topics: TopicRecord[] = []
     await this.#eachPage(async (after) => {
       const page = await this.#request('topics.list', { limit: directoryPageMax, ...after })
@@ -175,8 +177,8 @@ export class Directory {
     this.#log.warn({ count: ignored, reasons: Object.fromEntries(this.#members.ignored()) }, 'members_ignored')
   }
 
-  #apply(records: readonly MemberRecord[], complete: boolean): void {
-    const learnt = this.#members.applyDirectory(records, complete)
+  #apply(records: readonly MemberRecord[]): void {
+    const learnt = this.#members.applyDirectory(records)
     if (learnt.length > 0) this.#onKeysLearnt(learnt)
   }
 
@@ -229,7 +231,7 @@ export class Directory {
 
   #applyMember(record: MemberRecord): PeerChange[] {
     const wasOnline = this.#members.findById(record.member_id)?.online === true
-    this.#apply([record], false)
+    this.#apply([record])
     const member = this.#members.findById(record.member_id)
     return this.#toChange(member?.online === wasOnline ? null : member)
   }

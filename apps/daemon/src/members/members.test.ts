@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateMemberKeys, rotateMember, signMemberCertificate } from '@claudemesh/identity'
-import type { TopicRecord } from '@claudemesh/protocol'
+import type { MemberRecord, TopicRecord } from '@claudemesh/protocol'
 import { describe, expect, test } from 'vitest'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
 import { recordOf, type TestMember, TestMembership } from '../../../../test/support/member-records.ts'
@@ -34,7 +34,7 @@ describe('the directory', () => {
     const { members, membership, me, runtime } = openMembers()
     const bob = membership.join('bob')
     expect(members.syncedAt()).toBeNull()
-    members.applyDirectory([recordOf(me), recordOf(bob, { online: true, last_seen_at: 5, summary: 'builds' })], true)
+    applyAll(members, [recordOf(me), recordOf(bob, { online: true, last_seen_at: 5, summary: 'builds' })])
     expect(members.findById(bob.memberId)).toEqual({
       memberId: bob.memberId,
       name: 'bob',
@@ -63,7 +63,7 @@ describe('the directory', () => {
     const bob = membership.join('bob')
     const renamed = recordOf(bob, { chain: bob.chain.map((c) => (c.kind === 'member' ? { ...c, name: 'root' } : c)) })
     const impostor = recordOf(bob, { member_id: membership.founder.memberId })
-    members.applyDirectory([recordOf(me), recordOf(stranger), renamed, impostor], true)
+    applyAll(members, [recordOf(me), recordOf(stranger), renamed, impostor])
     expect(members.peers().map((peer) => peer.name)).toEqual(['me'])
     expect(Object.fromEntries(members.ignored())).toEqual({
       not_rooted: 1,
@@ -76,10 +76,7 @@ describe('the directory', () => {
   test('finds several members of one name', () => {
     const { members, membership } = openMembers()
     const both = [membership.join('bob'), membership.join('bob')]
-    members.applyDirectory(
-      both.map((bob) => recordOf(bob)),
-      true,
-    )
+    members.applyDirectory(both.map((bob) => recordOf(bob)))
     expect(members.findByName('bob')).toHaveLength(2)
     members.close()
   })
@@ -87,10 +84,10 @@ describe('the directory', () => {
   test('removes who is no longer on a complete list, and nobody for a part of one', () => {
     const { members, membership, me } = openMembers()
     const bob = membership.join('bob')
-    members.applyDirectory([recordOf(me), recordOf(bob)], true)
-    members.applyDirectory([recordOf(me)], false)
+    applyAll(members, [recordOf(me), recordOf(bob)])
+    members.applyDirectory([recordOf(me)])
     expect(members.findByName('bob')).toHaveLength(1)
-    members.applyDirectory([recordOf(me)], true)
+    applyAll(members, [recordOf(me)])
     expect(members.findByName('bob')).toEqual([])
     members.close()
   })
@@ -114,12 +111,12 @@ describe('the directory', () => {
       return recordOf({ ...bob, chain: [certificate, ...bob.chain] })
     }
     const [first, rival] = [rotate(1), rotate(1)]
-    members.applyDirectory([recordOf(bob)], true)
-    members.applyDirectory([first], true)
+    applyAll(members, [recordOf(bob)])
+    applyAll(members, [first])
     const rotated = members.findById(bob.memberId)
     expect(rotated).toMatchObject({ epoch: 1 })
-    members.applyDirectory([recordOf(bob)], true)
-    members.applyDirectory([rival], true)
+    applyAll(members, [recordOf(bob)])
+    applyAll(members, [rival])
     expect(members.findById(bob.memberId)).toMatchObject({ epoch: 1, signingKey: rotated?.signingKey })
     expect(Object.fromEntries(members.ignored())).toEqual({ epoch_rolled_back: 1, keys_replaced: 1 })
     members.close()
@@ -129,12 +126,12 @@ describe('the directory', () => {
     const { members, membership, runtime } = openMembers()
     const bob = membership.join('bob')
     const rotated = rotatedOf(bob, runtime.time)
-    members.applyDirectory([recordOf(rotated)], true)
-    members.applyDirectory([], true)
-    members.applyDirectory([recordOf(bob)], true)
+    applyAll(members, [recordOf(rotated)])
+    applyAll(members, [])
+    applyAll(members, [recordOf(bob)])
     expect(members.findById(bob.memberId)).toBeNull()
     expect(Object.fromEntries(members.ignored())).toEqual({ epoch_rolled_back: 1 })
-    members.applyDirectory([recordOf(rotated)], true)
+    applyAll(members, [recordOf(rotated)])
     expect(members.findById(bob.memberId)).toMatchObject({ epoch: 1 })
     members.close()
   })
@@ -159,7 +156,7 @@ describe('the directory', () => {
       keys,
       chain: [certificate, ...membership.founder.chain],
     }
-    members.applyDirectory([recordOf(guest)], true)
+    applyAll(members, [recordOf(guest)])
     expect(members.findByName('guest')).toHaveLength(1)
     runtime.advance(1000)
     expect(members.findByName('guest')).toEqual([])
@@ -170,7 +167,7 @@ describe('the directory', () => {
   test('verifies a chain once and believes it again after a start', () => {
     const { members, membership, open } = openMembers()
     const bob = membership.join('bob')
-    members.applyDirectory([recordOf(bob, { online: true, last_seen_at: 5 })], true)
+    applyAll(members, [recordOf(bob, { online: true, last_seen_at: 5 })])
     members.close()
     const again = open()
     expect(again.findByName('bob')).toMatchObject([{ online: false, lastSeenAt: 5 }])
@@ -179,7 +176,7 @@ describe('the directory', () => {
 
   test('of a damaged file is empty and is filled again', () => {
     const { members, membership, open, path } = openMembers()
-    members.applyDirectory([recordOf(membership.join('bob'))], true)
+    applyAll(members, [recordOf(membership.join('bob'))])
     members.close()
     writeFileSync(path, 'damaged'.repeat(1000))
     const again = open()
@@ -194,8 +191,8 @@ describe('box keys', () => {
     const { members, membership, runtime, open } = openMembers()
     const bob = membership.join('bob')
     const rotated = rotatedOf(bob, runtime.time)
-    expect(members.applyDirectory([recordOf(rotated)], true)).toEqual([bob.memberId])
-    expect(members.applyDirectory([recordOf(rotated)], true)).toEqual([])
+    expect(applyAll(members, [recordOf(rotated)])).toEqual([bob.memberId])
+    expect(applyAll(members, [recordOf(rotated)])).toEqual([])
     members.close()
     const again = open()
     expect([0, 1, 2].map((epoch) => again.boxKey(bob.memberId, epoch))).toEqual([
@@ -209,15 +206,15 @@ describe('box keys', () => {
   test('that a rotation brings are told of', () => {
     const { members, membership, runtime } = openMembers()
     const bob = membership.join('bob')
-    members.applyDirectory([recordOf(bob)], true)
-    expect(members.applyDirectory([recordOf(rotatedOf(bob, runtime.time))], false)).toEqual([bob.memberId])
+    applyAll(members, [recordOf(bob)])
+    expect(members.applyDirectory([recordOf(rotatedOf(bob, runtime.time))])).toEqual([bob.memberId])
     members.close()
   })
 
   test('of what cannot be verified are not', () => {
     const { members, runtime } = openMembers()
     const stranger = new TestMembership({ now: runtime.time }).join('bob')
-    expect(members.applyDirectory([recordOf(stranger)], true)).toEqual([])
+    expect(applyAll(members, [recordOf(stranger)])).toEqual([])
     expect(members.boxKey(stranger.memberId, 0)).toBeNull()
     members.close()
   })
@@ -230,13 +227,13 @@ describe('box keys', () => {
     test(`of a member who ${name} open what it sent before, for a while`, () => {
       const { members, membership, runtime } = openMembers()
       const bob = membership.join('bob')
-      members.applyDirectory([recordOf(bob)], true)
-      members.applyDirectory(records(bob), true)
+      applyAll(members, [recordOf(bob)])
+      applyAll(members, records(bob))
       expect(members.findById(bob.memberId)).toBeNull()
       expect(members.peers()).toEqual([])
       expect(members.boxKey(bob.memberId, 0)).toBe(bob.keys.box.publicKey)
       runtime.advance(goneKeysKeptMs + 1)
-      members.applyDirectory([], true)
+      applyAll(members, [])
       expect(members.boxKey(bob.memberId, 0)).toBeNull()
       members.close()
     })
@@ -245,9 +242,9 @@ describe('box keys', () => {
   test('of a member who was gone and is back stay', () => {
     const { members, membership, runtime } = openMembers()
     const bob = membership.join('bob')
-    for (const records of [[recordOf(bob)], [], [recordOf(bob)]]) members.applyDirectory(records, true)
+    for (const records of [[recordOf(bob)], [], [recordOf(bob)]]) applyAll(members, records)
     runtime.advance(goneKeysKeptMs + 1)
-    members.applyDirectory([recordOf(bob)], true)
+    applyAll(members, [recordOf(bob)])
     expect(members.boxKey(bob.memberId, 0)).toBe(bob.keys.box.publicKey)
     members.close()
   })
@@ -283,7 +280,7 @@ describe('presence', () => {
     const { members, membership } = openMembers()
     const bob = membership.join('bob')
     const memberId = bob.memberId
-    members.applyDirectory([recordOf(bob)], true)
+    applyAll(members, [recordOf(bob)])
     expect(members.applyPresence({ memberId, online: true, at: 7 })).toMatchObject({ name: 'bob', online: true })
     expect(members.applyPresence({ memberId, online: true, at: 8 })).toBeNull()
     expect(members.applyPresence({ memberId: 'nobody', online: true, at: 8 })).toBeNull()
@@ -362,3 +359,10 @@ test('profile and agreement are kept across starts', () => {
   expect(again.negotiated()).toEqual({ mode: 'retention_scoped', retentionDays: 30, inlineBytes: null })
   again.close()
 })
+
+/** What the broker says of all members. */
+function applyAll(members: Members, records: readonly MemberRecord[]): readonly string[] {
+  const learnt = members.applyDirectory(records)
+  members.keepOnly(records.map((record) => record.member_id))
+  return learnt
+}

@@ -185,20 +185,29 @@ export class Members {
   /**
    * Takes over what the broker says of members, each only after its own proof.
    *
-   * @param complete whether these are all members; then the others are removed and the list counts as synced
    * @returns the members of whom a box key was learnt
    */
-  applyDirectory(records: readonly MemberRecord[], complete: boolean): readonly string[] {
+  applyDirectory(records: readonly MemberRecord[]): readonly string[] {
     return immediate(this.#db, (tx) => {
       const learnt: string[] = []
       const believed = records.filter((record) => this.#believe(record, learnt))
-      if (complete) this.#keepOnly(new Set(records.map((record) => record.member_id)))
       tx.afterCommit(() => {
         for (const record of believed) {
           this.#presence.set(record.member_id, { online: record.online, lastSeenAt: record.last_seen_at })
         }
       })
       return learnt
+    })
+  }
+
+  /** These are all members: the others are removed, and the list counts as synced. */
+  keepOnly(memberIds: readonly string[]): void {
+    immediate(this.#db, () => {
+      const now = this.#runtime.now()
+      const named = new Set(memberIds)
+      for (const { memberId } of this.#statements.allMembers()) if (!named.has(memberId)) this.#remove(memberId)
+      this.#statements.removeGoneKeys(now - goneKeysKeptMs)
+      this.#statements.saveFact('members_synced_at', now)
     })
   }
 
@@ -259,8 +268,9 @@ export class Members {
       return false
     }
     this.#statements.markKeysListed(memberId)
-    const status = this.revocations.isRevoked(proof.row.chain) ? 'revoked' : proof.row.status
+    const status = this.revocations.isRevoked(record.chain) ? 'revoked' : proof.row.status
     this.#statements.saveMember({ ...proof.row, status })
+    if (proof.isNew) this.#statements.saveChain({ memberId, chain: record.chain })
     return true
   }
 
@@ -268,13 +278,6 @@ export class Members {
   #learnKeys(memberId: string, keys: readonly ProvenKey[]): boolean {
     const fresh = keys.filter((key) => this.#statements.saveBoxKey({ memberId, ...key }))
     return fresh.length > 0
-  }
-
-  #keepOnly(named: ReadonlySet<string>): void {
-    const now = this.#runtime.now()
-    for (const { memberId } of this.#statements.allMembers()) if (!named.has(memberId)) this.#remove(memberId)
-    this.#statements.removeGoneKeys(now - goneKeysKeptMs)
-    this.#statements.saveFact('members_synced_at', now)
   }
 
   /** Its keys stay for a while. */
@@ -289,7 +292,7 @@ export class Members {
   }
 
   #toMember(row: MemberRow): DirectoryMember {
-    const { chainDigest: _, chain: __, notAfter: ___, ...member } = row
+    const { chainDigest: _, notAfter: __, ...member } = row
     const presence = this.#presence.get(row.memberId)
     return { ...member, online: presence?.online ?? false, lastSeenAt: presence?.lastSeenAt ?? row.lastSeenAt }
   }

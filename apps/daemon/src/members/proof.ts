@@ -14,7 +14,8 @@ export interface ProvenKey {
 }
 
 export type Proof =
-  | { readonly ok: true; readonly row: MemberRow; readonly keys: readonly ProvenKey[] }
+  /** `isNew`: the chain differs from the one that was known. */
+  | { readonly ok: true; readonly row: MemberRow; readonly keys: readonly ProvenKey[]; readonly isNew: boolean }
   | { readonly ok: false; readonly reason: string }
 
 /**
@@ -34,7 +35,9 @@ export function proveRecord(input: {
   const status = record.status === 'revoked' ? 'revoked' : 'active'
   const said = { status, lastSeenAt, summary, activity } as const
   const chainDigest = createHash('sha256').update(JSON.stringify(chain)).digest()
-  if (known?.chainDigest.equals(chainDigest) === true) return { ok: true, row: { ...known, ...said }, keys: [] }
+  if (known?.chainDigest.equals(chainDigest) === true) {
+    return { ok: true, row: { ...known, ...said }, keys: [], isNew: false }
+  }
   const verdict = verifyChain({ mesh: { mesh_id: mesh.meshId, root_key: mesh.rootKey }, chain, now })
   if (!verdict.ok) return verdict
   const { memberId, name, role, signingKey, boxKey, epoch } = verdict.member
@@ -43,8 +46,8 @@ export function proveRecord(input: {
   if (epoch === latest?.epoch && boxKey !== latest.boxKey) return { ok: false, reason: 'keys_replaced' }
   if (epoch === known?.epoch && signingKey !== known.signingKey) return { ok: false, reason: 'keys_replaced' }
   const notAfter = chain[0]?.not_after ?? null
-  const row = { memberId, name, role, signingKey, boxKey, epoch, notAfter, chainDigest, chain, ...said }
-  return { ok: true, row, keys: listBoxKeys(memberId, chain) }
+  const row = { memberId, name, role, signingKey, boxKey, epoch, notAfter, chainDigest, ...said }
+  return { ok: true, row, keys: listBoxKeys(memberId, chain), isNew: true }
 }
 
 /** The box keys of all epochs of a member in its own verified chain, the current one first. */

@@ -8,6 +8,7 @@ import {
   type RevocationChanges,
   signRevocationList,
 } from '@claudemesh/identity'
+import type { MemberRecord } from '@claudemesh/protocol'
 import { describe, expect, test } from 'vitest'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
 import { recordOf, type TestMember, TestMembership } from '../../../../test/support/member-records.ts'
@@ -23,7 +24,7 @@ function open() {
   const mesh = { meshId: membership.mesh.mesh_id, rootKey: membership.mesh.root_key }
   const reopen = () => Members.open({ path, runtime, mesh, selfId: me.memberId })
   const members = reopen()
-  members.applyDirectory([recordOf(membership.founder), recordOf(me), recordOf(bob)], true)
+  applyAll(members, [recordOf(membership.founder), recordOf(me), recordOf(bob)])
   runtime.advance(1_000)
   const issue = (changes: RevocationChanges, previous: SignedRevocations | null = null, by = membership.founder) =>
     signedBy(by, { membership, previous, changes, now: runtime.time })
@@ -55,14 +56,14 @@ describe('a revocation list', () => {
     const signed = issue({ members: [{ member_id: bob.memberId, at: runtime.time, reason: 'stolen' }] })
     expect(members.revocations.apply(signed)).toEqual({ kind: 'applied', revoked: [bob.memberId] })
     expect(members.findById(bob.memberId)?.status).toBe('revoked')
-    members.applyDirectory([recordOf(membership.founder), recordOf(me), recordOf(bob)], true)
+    applyAll(members, [recordOf(membership.founder), recordOf(me), recordOf(bob)])
     expect(members.findById(bob.memberId)?.status).toBe('revoked')
     members.close()
 
     const again = reopen()
     expect(again.revocations.newest).toEqual(signed)
     expect(again.revocations.apply(signed)).toEqual({ kind: 'known' })
-    again.applyDirectory([recordOf(bob, { chain: [...bob.chain] })], false)
+    again.applyDirectory([recordOf(bob, { chain: [...bob.chain] })])
     expect(again.findById(bob.memberId)?.status).toBe('revoked')
     again.close()
   })
@@ -112,16 +113,23 @@ describe('a revocation list', () => {
       return { memberId: keys.signing.publicKey, name, keys, chain }
     }
     const early = join('early')
-    members.applyDirectory([recordOf(early)], false)
+    members.applyDirectory([recordOf(early)])
     runtime.advance(1_000)
     const at = runtime.time
     const signed = issue({ invites: [{ invite_id: certificate.invite_id, at }] })
     expect(members.revocations.apply(signed)).toEqual({ kind: 'applied', revoked: [] })
     runtime.advance(1_000)
     const late = join('late')
-    members.applyDirectory([recordOf(early), recordOf(late)], false)
+    members.applyDirectory([recordOf(early), recordOf(late)])
     expect(members.findById(early.memberId)?.status).toBe('active')
     expect(members.findById(late.memberId)?.status).toBe('revoked')
     members.close()
   })
 })
+
+/** What the broker says of all members. */
+function applyAll(members: Members, records: readonly MemberRecord[]): readonly string[] {
+  const learnt = members.applyDirectory(records)
+  members.keepOnly(records.map((record) => record.member_id))
+  return learnt
+}

@@ -65,9 +65,11 @@ export class Revocations {
       tx.afterCommit(() => {
         this.#newest = signed
       })
-      const judged = this.#statements.chains().filter(({ chain }) => findRevocation({ list, chain }) !== null)
-      const revoked = judged.filter(({ memberId }) => this.#statements.revokeMember(memberId))
-      return { kind: 'applied', revoked: revoked.map(({ memberId }) => memberId) }
+      const judged: string[] = []
+      for (const { memberId, chain } of this.#statements.chains()) {
+        if (findRevocation({ list, chain }) !== null) judged.push(memberId)
+      }
+      return { kind: 'applied', revoked: judged.filter((memberId) => this.#statements.revokeMember(memberId)) }
     })
   }
 }

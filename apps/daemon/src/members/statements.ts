@@ -17,7 +17,11 @@ export interface MemberRow {
   readonly activity: string | null
   /** Digest of the chain that proved all of it. */
   readonly chainDigest: Buffer
-  /** That chain, the current certificate first. Empty for a member that was proven by an earlier version of this. */
+}
+
+/** A chain that was verified, the current certificate first. Empty when an earlier version of this verified it. */
+export interface MemberChain {
+  readonly memberId: string
   readonly chain: readonly Certificate[]
 }
 
@@ -39,14 +43,16 @@ export interface TopicRecipients {
 export type FactKey = 'profile' | 'negotiated' | 'members_synced_at' | 'topics_synced_at' | 'revocations'
 
 const memberColumns = `member_id AS memberId, name, role, signing_key AS signingKey, box_key AS boxKey, epoch,
-  not_after AS notAfter, status, last_seen_at AS lastSeenAt, summary, activity, chain_digest AS chainDigest, chain`
+  not_after AS notAfter, status, last_seen_at AS lastSeenAt, summary, activity, chain_digest AS chainDigest`
 
 export class MemberStatements {
   readonly #memberById: Statement
   readonly #membersByName: Statement
   readonly #allMembers: Statement
   readonly #memberNames: Statement
+  readonly #allChains: Statement
   readonly #saveMember: Statement
+  readonly #saveChain: Statement
   readonly #removeMember: Statement
   readonly #revokeMember: Statement
   readonly #topicByName: Statement
@@ -73,12 +79,15 @@ export class MemberStatements {
     this.#membersByName = db.prepare(`SELECT ${memberColumns} FROM member WHERE name = ? ORDER BY member_id`)
     this.#allMembers = db.prepare(`SELECT ${memberColumns} FROM member ORDER BY name, member_id`)
     this.#memberNames = db.prepare(`SELECT DISTINCT name FROM member`).pluck()
+    // A chain may be 150 KB of text, so it is read and written only where it is needed.
+    this.#allChains = db.prepare(`SELECT member_id, chain FROM member ORDER BY member_id`)
+    this.#saveChain = db.prepare(`UPDATE member SET chain = :chain WHERE member_id = :memberId`)
     this.#saveMember = db.prepare(`
       INSERT INTO member (member_id, chain_digest, name, role, signing_key, box_key, epoch, not_after, status,
-        last_seen_at, summary, activity, chain)
+        last_seen_at, summary, activity)
       VALUES (:memberId, :chainDigest, :name, :role, :signingKey, :boxKey, :epoch, :notAfter, :status,
-        :lastSeenAt, :summary, :activity, :chain)
-      ON CONFLICT (member_id) DO UPDATE SET chain_digest = excluded.chain_digest, chain = excluded.chain, name = excluded.name,
+        :lastSeenAt, :summary, :activity)
+      ON CONFLICT (member_id) DO UPDATE SET chain_digest = excluded.chain_digest, name = excluded.name,
         role = excluded.role, signing_key = excluded.signing_key, box_key = excluded.box_key,
         epoch = excluded.epoch, not_after = excluded.not_after, status = excluded.status,
         last_seen_at = excluded.last_seen_at, summary = excluded.summary, activity = excluded.activity`)
@@ -122,20 +131,23 @@ export class MemberStatements {
 
   memberById(memberId: string): MemberRow | null {
     const record = this.#memberById.get(memberId)
-    return record === undefined ? null : toMember(record)
+    return record === undefined ? null : (record as MemberRow)
   }
 
   membersByName(name: string): MemberRow[] {
-    return this.#membersByName.all(name).map(toMember)
+    return this.#membersByName.all(name) as MemberRow[]
   }
 
   allMembers(): MemberRow[] {
-    return this.#allMembers.all().map(toMember)
+    return this.#allMembers.all() as MemberRow[]
   }
 
-  /** The chain of every member, whatever its status. */
-  chains(): { readonly memberId: string; readonly chain: readonly Certificate[] }[] {
-    return this.allMembers()
+  /** The chain of every member, whatever its status, one at a time. */
+  *chains(): Generator<MemberChain> {
+    for (const record of this.#allChains.iterate()) {
+      const { member_id: memberId, chain } = record as { member_id: string; chain: string }
+      yield { memberId, chain: JSON.parse(chain) as readonly Certificate[] }
+    }
   }
 
   memberNames(): string[] {
@@ -143,7 +155,12 @@ export class MemberStatements {
   }
 
   saveMember(row: MemberRow): void {
-    this.#saveMember.run({ ...row, chain: JSON.stringify(row.chain) })
+    this.#saveMember.run(row)
+  }
+
+  /** Of a member that is there. */
+  saveChain({ memberId, chain }: MemberChain): void {
+    this.#saveChain.run({ memberId, chain: JSON.stringify(chain) })
   }
 
   removeMember(memberId: string): void {
@@ -239,11 +256,6 @@ export class MemberStatements {
   saveFact(key: FactKey, value: unknown): void {
     this.#saveFact.run(key, JSON.stringify(value))
   }
-}
-
-function toMember(record: unknown): MemberRow {
-  const row = record as Omit<MemberRow, 'chain'> & { readonly chain: string }
-  return { ...row, chain: JSON.parse(row.chain) as readonly Certificate[] }
 }
 
 function toTopic(record: unknown): TopicRow {

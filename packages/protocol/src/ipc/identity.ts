@@ -18,9 +18,10 @@ export const identitySchema = Type.Object({
   epoch: Type.Integer(),
   signing_key: publicKeySchema,
   box_key: publicKeySchema,
-  /** Certificates up to the root key, and how many there may be. */
+  /** Certificates up to the root key. */
   chain_length: Type.Integer(),
-  chain_length_max: Type.Integer(),
+  /** How often the keys can still be rotated. */
+  rotations_left: Type.Integer(),
   archived_keys: Type.Array(archivedKeySchema),
   /** Whether the secret of the root key is on this host. */
   owner: Type.Boolean(),
