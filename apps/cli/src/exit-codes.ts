@@ -38,6 +38,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   recipient_unknown: data,
   recipient_ambiguous: data,
   topic_unknown: data,
+  queue_unknown: data,
+  queue_not_consumed: data,
   message_unknown: data,
   outbox_row_unknown: data,
   outbox_row_not_operable: data,

@@ -102,6 +102,12 @@ const definitions = {
     title: 'There is no such topic in this mesh',
     hint: 'Create it with `claudemesh topic subscribe <name>`; `near` lists similar names.',
   },
+  queue_unknown: {
+    status: 404,
+    retryable: false,
+    title: 'There is no such work queue in this mesh',
+    hint: 'Create it with `claudemesh queue consume <name>` where the work is to be done.',
+  },
   message_unknown: {
     status: 404,
     retryable: false,
@@ -176,6 +182,12 @@ const definitions = {
     retryable: false,
     title: 'The outbox row is in a state that does not allow this operation',
     hint: 'Only pending and dead rows can be requeued or dropped; see `claudemesh daemon outbox show <id>`.',
+  },
+  queue_not_consumed: {
+    status: 409,
+    retryable: false,
+    title: 'This member is no consumer of that work queue',
+    hint: 'Become one with `claudemesh queue consume <name>`.',
   },
   member_revoked: {
     status: 403,

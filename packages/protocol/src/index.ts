@@ -209,6 +209,7 @@ export {
   maxAgeOverrideLimitHours,
 } from './max-age.ts'
 export { fromProblem, MeshError, type MeshErrorOptions, type Problem, toProblem } from './mesh-error.ts'
+export type { DeadItem, QueueItem, QueueRecord, Settlement, SettlementOutcome } from './requests/queues.ts'
 export {
   findParamsFault,
   findResultFault,

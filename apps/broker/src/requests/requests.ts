@@ -11,7 +11,7 @@ import type { RequestDependencies, RequestHandler } from './request-handler.ts'
 import { getRevocations, putRevocations } from './revocations.ts'
 import { listTopics, subscribeTopic, unsubscribeTopic } from './topics.ts'
 
-const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
+const handlers: { readonly [O in Operation]?: RequestHandler<O> } = {
   'members.list': listMembers,
   'topics.list': listTopics,
   'topics.subscribe': subscribeTopic,
@@ -50,7 +50,9 @@ async function run(
   caller: MemberKey,
   { op, params }: Frame<'request'>,
 ): Promise<unknown> {
-  if (!isOperation(op)) throw new MeshError('not_found', { detail: `there is no operation ${op}` })
+  if (!isOperation(op) || handlers[op] === undefined) {
+    throw new MeshError('not_found', { detail: `there is no operation ${op}` })
+  }
   const fault = findParamsFault(op, params)
   if (fault !== null) throw new MeshError('invalid_request', { detail: fault })
   // The parameters have just been checked against this operation's schema.
