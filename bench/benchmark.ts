@@ -8,10 +8,10 @@
  */
 
 /** Which ratios are good enough. */
-export type Target = { readonly atLeast: number } | { readonly atMost: number }
+type Target = { readonly atLeast: number } | { readonly atMost: number }
 
 /** A ratio that a benchmark gives. A benchmark may give several from one measurement. */
-export interface Figure {
+interface Figure {
   readonly name: string
   /** Subject against limit, in a few words. */
   readonly about: string

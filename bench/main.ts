@@ -2,10 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
+import { accept } from './accept.ts'
+import { acceptBatch } from './accept-batch.ts'
+import { acceptOne } from './accept-one.ts'
 import { type Benchmark, isReached, type Outcome, run } from './benchmark.ts'
 import { sealing } from './sealing.ts'
 
-const benchmarks: readonly Benchmark[] = [sealing]
+const benchmarks: readonly Benchmark[] = [sealing, accept, acceptBatch, acceptOne]
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
 
 /** The command as it is built and shipped. */
-export const claudemeshBin = fileURLToPath(new URL('../../apps/cli/bin/claudemesh.js', import.meta.url))
+export const claudemeshBin = createRequire(import.meta.url).resolve('claudemesh/bin/claudemesh.js')
 
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Ending {

@@ -77,6 +77,6 @@ const wrapLabel = Buffer.from('claudemesh/seal/v1', 'latin1')
 /** Which recipient a wrap is for: public, and short, since every message carries one per recipient. */
 export const keyIdBytes = 16
 
-export function keyIdOf(boxKey: string): Buffer {
+function keyIdOf(boxKey: string): Buffer {
   return sha256(Buffer.from(boxKey, 'hex')).subarray(0, keyIdBytes)
 }

@@ -1,0 +1,32 @@
+/** The limit of durable accepting: better-sqlite3 alone inserting the outbox's own rows into the outbox's own schema. */
+import { join } from 'node:path'
+import { createIdSource } from '@claudemesh/protocol'
+import { closeDatabase, openDatabase } from '@claudemesh/storage'
+import { prepareInsert, type Row } from './statements.ts'
+
+export interface BareOutbox {
+  /** Inserts that many rows in one transaction, with synchronous=FULL. */
+  commit(rows: number): void
+  close(): void
+}
+
+/** @param like a row that the daemon has accepted; the inserted ones differ in their ids */
+export function openBareOutbox(directory: string, like: Row): BareOutbox {
+  const now = () => Date.now()
+  const nextId = createIdSource(now)
+  const migrations = schemaOf('@claudemesh/daemon', 'outbox/schema/')
+  const db = openDatabase({ path: join(directory, 'bare-outbox.db'), migrations, now })
+  const insert = prepareInsert(db, 'outbox', like)
+  const commit = db.transaction((rows: number) => {
+    for (let n = 0; n < rows; n += 1) {
+      const id = nextId()
+      insert({ ...like, id, client_message_id: id })
+    }
+  })
+  return { commit: (rows) => void commit.immediate(rows), close: () => closeDatabase(db) }
+}
+
+/** The migrations of a database, as the build has put them beside its code. */
+export function schemaOf(packageName: string, folder: string): URL {
+  return new URL(folder, import.meta.resolve(packageName))
+}
