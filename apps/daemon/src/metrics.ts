@@ -129,7 +129,8 @@ function declareProcess(registry: Registry, sources: MetricSources): void {
   })
 }
 
-function declareQueues(registry: Registry, { outbox, inbox, members, runtime, maxAgeHours }: MetricSources): void {
+function declareQueues(registry: Registry, sources: MetricSources): void {
+  const { outbox, inbox, members, receiver, runtime, maxAgeHours } = sources
   declare(registry, {
     name: 'outbox_rows',
     help: 'Rows of the outbox by status',
@@ -151,6 +152,12 @@ function declareQueues(registry: Registry, { outbox, inbox, members, runtime, ma
   })
   declare(registry, { name: 'inbox_messages', help: 'Messages in the inbox', read: () => inbox.counts().messages })
   declare(registry, { name: 'inbox_unread', help: 'Unread messages in the inbox', read: () => inbox.counts().unread })
+  declareTotal(registry, {
+    name: 'messages_unopened',
+    help: 'Messages stored since the start that could not be opened, by reason',
+    labels: ['reason'],
+    read: () => [...receiver.unopened].map(([reason, count]) => [{ reason }, count]),
+  })
   declareTotal(registry, {
     name: 'members_ignored',
     help: 'Member records of the broker that did not prove themselves since the start, by reason',
