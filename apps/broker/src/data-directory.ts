@@ -22,7 +22,7 @@ interface DataPaths {
   readonly endpoint: string
 }
 
-function dataPaths(data: string): DataPaths {
+export function dataPaths(data: string): DataPaths {
   return {
     lock: join(data, 'lock'),
     pid: join(data, 'pid'),

@@ -8,6 +8,7 @@ import { openLog } from './log.ts'
 import { systemRuntime } from './runtime.ts'
 import { SqliteStore } from './store/sqlite/sqlite-store.ts'
 
+export { backUpBroker } from './backup.ts'
 export type { BrokerConfig, BrokerOptions } from './config.ts'
 export { type BrokerEndpoint, readBrokerEndpoint } from './data-directory.ts'
 export { type BrokerStatus, brokerStatus } from './status.ts'

@@ -1,4 +1,5 @@
 export { syncDirectory, writeFileAtomic } from './atomic-file.ts'
+export { copyDatabase } from './copy-database.ts'
 export { crashPoint } from './crash-point.ts'
 export { checkpoint, closeDatabase, libraryVersion, type OpenDatabaseOptions, openDatabase } from './database.ts'
 export { type DiskMeasurement, type DiskPressure, measureDisk } from './disk-space.ts'
