@@ -72,3 +72,9 @@ export function listRevoked(
   })
   return revoked.toSorted((left, right) => (left.memberId < right.memberId ? -1 : 1))
 }
+
+/** Everybody who stands in one of the chains: of whom `FirstSeen` will be asked. */
+export function membersOf(chains: readonly (readonly Certificate[])[]): readonly string[] {
+  const ids = chains.flat().flatMap((certificate) => (certificate.kind === 'member' ? [certificate.member_id] : []))
+  return [...new Set(ids)]
+}
