@@ -4,7 +4,7 @@ import { openBareOutbox } from './bare-outbox.ts'
 import type { Benchmark, Contest, Sample } from './benchmark.ts'
 import { LoadGenerator } from './load.ts'
 import { message, startSendingDaemon } from './sending-daemon.ts'
-import { readLastRow } from './statements.ts'
+import { readRow } from './statements.ts'
 
 export const acceptBatch: Benchmark = {
   name: 'accept-batch',
@@ -23,15 +23,14 @@ const sliceMs = 1_000
 
 async function prepare(): Promise<Contest> {
   const { alice, directory, close } = await startSendingDaemon()
-  const bare = openBareOutbox(directory, readLastRow(alice.paths.outboxDatabase, 'outbox'))
-  const load = new LoadGenerator()
+  const bare = openBareOutbox(directory, readRow(alice.paths.outboxDatabase, 'outbox'))
+  const load = await LoadGenerator.start('http-load')
   const job = {
     socketPath: alice.socket,
     path: '/v1/send/batch',
     body: JSON.stringify(Array.from({ length: items }, () => message)),
     connections: 8,
-    ms: sliceMs,
-    times: null,
+    until: { ms: sliceMs },
   }
   const insertAlone = (): Sample => {
     const started = performance.now()

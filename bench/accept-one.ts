@@ -3,7 +3,7 @@ import { openBareOutbox } from './bare-outbox.ts'
 import { type Benchmark, type Contest, quantile, type Sample } from './benchmark.ts'
 import { LoadGenerator } from './load.ts'
 import { message, startSendingDaemon } from './sending-daemon.ts'
-import { readLastRow } from './statements.ts'
+import { readRow } from './statements.ts'
 
 export const acceptOne: Benchmark = {
   name: 'accept-one',
@@ -22,10 +22,10 @@ const sliceMs = 1_000
 
 async function prepare(): Promise<Contest> {
   const { alice, directory, close } = await startSendingDaemon()
-  const bare = openBareOutbox(directory, readLastRow(alice.paths.outboxDatabase, 'outbox'))
-  const load = new LoadGenerator()
+  const bare = openBareOutbox(directory, readRow(alice.paths.outboxDatabase, 'outbox'))
+  const load = await LoadGenerator.start('http-load')
   const body = JSON.stringify(message)
-  const job = { socketPath: alice.socket, path: '/v1/send', body, connections: 1, ms: sliceMs, times: null }
+  const job = { socketPath: alice.socket, path: '/v1/send', body, connections: 1, until: { ms: sliceMs } }
   const sample = (perSecond: number, latenciesMs: readonly number[]): Sample => ({
     'accept-one': perSecond,
     'accept-one p99': quantile(latenciesMs, 0.99),

@@ -18,7 +18,7 @@ export const accept: Benchmark = {
 async function prepare(): Promise<Contest> {
   const daemon = await startSendingDaemon()
   const answerOnly = await startAnswerOnly(daemon.directory)
-  const load = new LoadGenerator()
+  const load = await LoadGenerator.start('http-load')
   const body = JSON.stringify(message)
   const rate = async (socketPath: string) => {
     const { perSecond } = await load.run({
@@ -26,8 +26,7 @@ async function prepare(): Promise<Contest> {
       path: '/v1/send',
       body,
       connections: 64,
-      ms: 1_000,
-      times: null,
+      until: { ms: 1_000 },
     })
     return { accept: perSecond }
   }

@@ -4,6 +4,9 @@ import { createIdSource } from '@claudemesh/protocol'
 import { closeDatabase, openDatabase } from '@claudemesh/storage'
 import { prepareInsert, type Row } from './statements.ts'
 
+/** As the build has put them beside the code. */
+const migrations = new URL('outbox/schema/', import.meta.resolve('@claudemesh/daemon'))
+
 export interface BareOutbox {
   /** Inserts that many rows in one transaction, with synchronous=FULL. */
   commit(rows: number): void
@@ -14,7 +17,6 @@ export interface BareOutbox {
 export function openBareOutbox(directory: string, like: Row): BareOutbox {
   const now = () => Date.now()
   const nextId = createIdSource(now)
-  const migrations = schemaOf('@claudemesh/daemon', 'outbox/schema/')
   const db = openDatabase({ path: join(directory, 'bare-outbox.db'), migrations, now })
   const insert = prepareInsert(db, 'outbox', like)
   const commit = db.transaction((rows: number) => {
@@ -24,9 +26,4 @@ export function openBareOutbox(directory: string, like: Row): BareOutbox {
     }
   })
   return { commit: (rows) => void commit.immediate(rows), close: () => closeDatabase(db) }
-}
-
-/** The migrations of a database, as the build has put them beside its code. */
-export function schemaOf(packageName: string, folder: string): URL {
-  return new URL(folder, import.meta.resolve(packageName))
 }

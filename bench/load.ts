@@ -3,19 +3,22 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 /** What the load generator asks for: the same request again and again, on that many connections at once. */
-export interface LoadJob {
+export interface HttpLoadJob {
   readonly socketPath: string
   readonly path: string
   readonly body: string
   readonly connections: number
-  /** For how long, unless `times` says how often. */
+  /** When each connection stops. */
+  readonly until: { readonly ms: number } | { readonly answers: number }
+}
+
+/** Its connections stand already; it sends for that long. */
+export interface BrokerLoadJob {
   readonly ms: number
-  /** Requests per connection. */
-  readonly times: number | null
 }
 
 export interface LoadResult {
-  /** Answers in one second; all of them were of success. */
+  /** Answers in one second, by HTTP requests or by messages; all of them were of success. */
   readonly perSecond: number
   /** Ascending. */
   readonly latenciesMs: readonly number[]
@@ -23,26 +26,26 @@ export interface LoadResult {
   readonly processorShare: number
 }
 
-/** The load generator in its process. */
-export class LoadGenerator {
+/** A load generator in its process. */
+export class LoadGenerator<Job extends HttpLoadJob | BrokerLoadJob = HttpLoadJob> {
   readonly #child: ChildProcess
   #busiest = 0
 
-  constructor() {
-    this.#child = fork(processPath('load'))
+  /** Returns when the generator is ready for a job. */
+  static async start<Job extends HttpLoadJob | BrokerLoadJob = HttpLoadJob>(
+    name: 'http-load' | 'broker-load',
+    args: readonly string[] = [],
+  ): Promise<LoadGenerator<Job>> {
+    return new LoadGenerator<Job>(await forkReady(name, args))
   }
 
-  async run(job: LoadJob): Promise<LoadResult> {
-    const ended = new AbortController()
-    const exit = once(this.#child, 'exit', { signal: ended.signal }).then(() => {
-      throw new Error('the load generator failed')
-    })
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  async run(job: Job): Promise<LoadResult> {
     this.#child.send(job)
-    const answer = once(this.#child, 'message', { signal: ended.signal })
-    const [result] = (await Promise.race([answer, exit])) as [LoadResult]
-    // The listener that was not called goes.
-    exit.catch(() => undefined)
-    ended.abort()
+    const result = (await nextMessage(this.#child)) as LoadResult
     this.#busiest = Math.max(this.#busiest, result.processorShare)
     return result
   }
@@ -57,7 +60,24 @@ export class LoadGenerator {
   }
 }
 
-/** A file of `processes/`, as it is built. */
-export function processPath(name: string): string {
-  return fileURLToPath(new URL(`./processes/${name}.js`, import.meta.url))
+/** Starts a file of `processes/`, as it is built, and waits until it says that it is ready. */
+export async function forkReady(name: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = fork(fileURLToPath(new URL(`./processes/${name}.js`, import.meta.url)), args)
+  await nextMessage(child)
+  return child
+}
+
+async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const done = new AbortController()
+  const ended = once(child, 'exit', { signal: done.signal }).then(() => {
+    throw new Error('a process of the benchmark failed')
+  })
+  try {
+    const [message] = (await Promise.race([once(child, 'message', { signal: done.signal }), ended])) as [unknown]
+    return message
+  } finally {
+    // Whichever did not happen is no longer waited for.
+    ended.catch(() => undefined)
+    done.abort()
+  }
 }

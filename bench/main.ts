@@ -6,9 +6,22 @@ import { accept } from './accept.ts'
 import { acceptBatch } from './accept-batch.ts'
 import { acceptOne } from './accept-one.ts'
 import { type Benchmark, isReached, type Outcome, run } from './benchmark.ts'
+import { brokerAccept } from './broker-accept.ts'
+import { cliStart } from './cli-start.ts'
+import { endToEnd } from './end-to-end.ts'
+import { latency } from './latency.ts'
 import { sealing } from './sealing.ts'
 
-const benchmarks: readonly Benchmark[] = [sealing, accept, acceptBatch, acceptOne]
+const benchmarks: readonly Benchmark[] = [
+  sealing,
+  accept,
+  acceptBatch,
+  acceptOne,
+  brokerAccept,
+  cliStart,
+  endToEnd,
+  latency,
+]
 
 const names = process.argv.slice(2)
 const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))

@@ -1,10 +1,8 @@
 /** A daemon that accepts and cannot send: its broker has gone, so that accepting is all it does. */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { requestOverSocket } from '../test/support/http-over-socket.ts'
 import { type TestMember, TestMesh } from '../test/support/mesh.ts'
-import { processPath } from './load.ts'
+import { forkReady } from './load.ts'
 
 export const message = { to: '@bob', message: 'm'.repeat(1024) }
 
@@ -26,7 +24,6 @@ export async function startSendingDaemon(): Promise<SendingDaemon> {
 /** A server that answers the same request without storing anything. */
 export async function startAnswerOnly(directory: string): Promise<{ socketPath: string; close(): void }> {
   const socketPath = join(directory, 'answer-only.sock')
-  const server = fork(processPath('answer-only'), [socketPath])
-  await once(server, 'message')
+  const server = await forkReady('answer-only', [socketPath])
   return { socketPath, close: () => void server.kill() }
 }

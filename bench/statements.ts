@@ -6,11 +6,11 @@ export type Row = Readonly<Record<string, string | number | bigint | Buffer | nu
 
 type Database = BetterSqlite3.Database
 
-/** The last row of a table in a database that somebody else is writing. */
-export function readLastRow(path: string, table: string): Row {
+/** A row of a table in a database that somebody else is writing. */
+export function readRow(path: string, table: string): Row {
   const db = new BetterSqlite3(path, { readonly: true })
   try {
-    const row = db.prepare<[], Row>(`SELECT * FROM ${table} ORDER BY rowid DESC LIMIT 1`).get()
+    const row = db.prepare<[], Row>(`SELECT * FROM ${table} LIMIT 1`).get()
     if (row === undefined) throw new Error(`${table} has no row`)
     return row
   } finally {

@@ -5,13 +5,14 @@
  */
 import { connect, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import type { LoadJob, LoadResult } from '../load.ts'
+import type { HttpLoadJob, LoadResult } from '../load.ts'
 
-process.on('message', async (job: LoadJob) => {
+process.on('message', async (job: HttpLoadJob) => {
   process.send?.(await carryOut(job))
 })
+process.send?.('ready')
 
-async function carryOut(job: LoadJob): Promise<LoadResult> {
+async function carryOut(job: HttpLoadJob): Promise<LoadResult> {
   const sockets = await Promise.all(Array.from({ length: job.connections }, () => open(job.socketPath)))
   const request = encodeRequest(job)
   const spentBefore = process.cpuUsage()
@@ -34,21 +35,22 @@ function open(path: string): Promise<Socket> {
   })
 }
 
-function encodeRequest({ path, body }: LoadJob): Buffer {
+function encodeRequest({ path, body }: HttpLoadJob): Buffer {
   const length = Buffer.byteLength(body)
   const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
   return Buffer.from(head + body)
 }
 
 /** One connection. @returns the time of each answer */
-function ask(socket: Socket, request: Buffer, o: { job: LoadJob; started: number }): Promise<readonly number[]> {
+function ask(socket: Socket, request: Buffer, o: { job: HttpLoadJob; started: number }): Promise<readonly number[]> {
   return new Promise((resolve, reject) => {
     const latenciesMs: number[] = []
     let askedAt = performance.now()
     let rest: Buffer = Buffer.alloc(0)
     const next = () => {
       askedAt = performance.now()
-      const isOver = o.job.times === null ? askedAt - o.started >= o.job.ms : latenciesMs.length >= o.job.times
+      const { until } = o.job
+      const isOver = 'ms' in until ? askedAt - o.started >= until.ms : latenciesMs.length >= until.answers
       if (isOver) resolve(latenciesMs)
       else socket.write(request)
     }
