@@ -34,11 +34,11 @@ describe('a backup', { timeout: 120_000 }, () => {
     return path
   }
 
-  function restore(path: string, name: string): TestMember {
+  function restore(path: string, name: string, options: readonly string[] = []): TestMember {
     files += 1
     const member = new TestMember(name, `${mesh.directory}/restored${files}`)
     made.push(member)
-    member.cli(['daemon', 'restore', '--in', path], passphrase)
+    member.cli(['daemon', 'restore', '--in', path, ...options], passphrase)
     return member
   }
 
@@ -163,11 +163,55 @@ describe('a backup', { timeout: 120_000 }, () => {
     await alice.start()
   })
 
-  test('of rows that had never been on the wire, and were since, sends none of them twice either', async () => {
-    const key = 'never-sealed'
+  for (const running of [true, false]) {
+    test(`of rows that had never been on the wire, made while the daemon ${running ? 'runs' : 'is stopped'}, sends none twice`, async () => {
+      const topic = running ? 'known' : 'known-too'
+      alice.cli(['topic', 'subscribe', topic])
+      bob.cli(['topic', 'subscribe', topic])
+      await eventually('alice knows who reads the topic', async () => {
+        const sent = await alice.send({ to: `#${topic}`, message: 'warm-up' }, '?wait=5000&until=delivered')
+        return (sent.json as { state: string }).state === 'delivered'
+      })
+      await mesh.broker.kill()
+      const sends = [
+        { key: `dm-unsealed-${running}`, to: '@bob' },
+        { key: `dm-urgent-${running}`, to: '@bob', priority: 'now' },
+        { key: `topic-unsealed-${running}`, to: `#${topic}` },
+      ]
+      for (const { key, ...rest } of sends) await alice.send({ ...rest, message: key, client_message_id: key })
+      if (!running) await alice.kill()
+      const path = backUp(alice, ['--with-outbox'])
+      if (!running) await alice.start()
+      await mesh.broker.start()
+      await alice.drained()
+      const keys = sends.map(({ key }) => key)
+      await eventually('bob has them all', async () => keys.every(isIn(await textsIn(bob))))
+      const ids = await Promise.all(keys.map(async (key) => (await rowOf(alice, key)).broker_message_id))
+      await alice.kill()
+
+      const restored = restore(path, 'alice')
+      await restored.start()
+      await restored.drained()
+      for (const [index, key] of keys.entries()) {
+        expect(await rowOf(restored, key)).toMatchObject({ status: 'done', broker_message_id: ids[index] })
+      }
+      await marked(restored)
+      expect((await textsIn(bob)).filter((text) => keys.includes(text)).toSorted()).toEqual(keys.toSorted())
+      await restored.kill()
+      await alice.start()
+    })
+  }
+
+  test('of a row that could not be sealed says so, and the row says that it was sent since', async () => {
+    const key = 'to-whom-was-unknown'
+    bob.cli(['topic', 'subscribe', 'fresh'])
+    alice.cli(['topic', 'subscribe', 'fresh'])
     await mesh.broker.kill()
-    await alice.send({ to: '@bob', message: key, client_message_id: key })
-    const path = backUp(alice, ['--with-outbox'])
+    await alice.send({ to: '#fresh', message: key, client_message_id: key })
+    files += 1
+    const path = `${mesh.directory}/${files}.backup`
+    const said = alice.run(['daemon', 'backup', '--out', path, '--with-outbox'], `${passphrase}\n`)
+    expect(said).toMatchObject({ status: 0, stderr: expect.stringContaining('not known: 1') })
     await mesh.broker.start()
     await alice.drained()
     await eventually('bob has it', async () => (await textsIn(bob)).includes(key))
@@ -176,15 +220,53 @@ describe('a backup', { timeout: 120_000 }, () => {
     const restored = restore(path, 'alice')
     await restored.start()
     await restored.drained()
-    const marker = await restored.send({ to: '@bob', message: 'second marker' }, '?wait=20000&until=delivered')
-    expect(marker.json).toMatchObject({ state: 'delivered' })
-    expect((await textsIn(bob)).filter((text) => text === key)).toEqual([key])
-    // Sealed anew the bytes differ, and so the broker cannot say that it is the same message: it only refuses it.
-    expect(await rowOf(restored, key)).toMatchObject({
+    await marked(restored)
+    const row = await rowOf(restored, key)
+    expect(row).toMatchObject({
       status: 'dead',
-      last_error: expect.stringContaining('idempotency_key_reused'),
+      last_error: expect.stringMatching(/^sent_after_backup: .*drop the row/),
     })
+    expect((await textsIn(bob)).filter((text) => text === key)).toEqual([key])
+    restored.cli(['daemon', 'outbox', 'drop', '--id', row.id])
+    expect((await restored.health())?.conditions.map(({ code }) => code)).not.toContain('outbox_dead_rows')
+    await restored.kill()
+    await alice.start()
   })
+
+  test('holds a row that was requeued since under its first id: it arrives again, unless it is left behind', async () => {
+    const text = 'of two lives'
+    await mesh.broker.kill()
+    await alice.send({ to: '@bob', message: text, client_message_id: 'first-life' })
+    const path = backUp(alice, ['--with-outbox'])
+    const { id } = await rowOf(alice, 'first-life')
+    alice.cli(['daemon', 'outbox', 'requeue', '--id', id, '--new-client-id', 'second-life'])
+    await mesh.broker.start()
+    await alice.drained()
+    await eventually('bob has it', async () => (await textsIn(bob)).includes(text))
+    await alice.kill()
+
+    const careful = restore(path, 'alice', ['--without-outbox'])
+    expect(readdirSync(careful.paths.directory)).not.toContain('outbox.db')
+    await careful.start()
+    await marked(careful)
+    expect((await textsIn(bob)).filter((each) => each === text)).toHaveLength(1)
+    await careful.kill()
+
+    const restored = restore(path, 'alice')
+    await restored.start()
+    await restored.drained()
+    await marked(restored)
+    expect(await rowOf(restored, 'first-life')).toMatchObject({ status: 'done' })
+    expect((await textsIn(bob)).filter((each) => each === text)).toHaveLength(2)
+    await restored.kill()
+    await alice.start()
+  })
+
+  /** What was sent before has arrived when this has. */
+  async function marked(member: TestMember): Promise<void> {
+    const marker = await member.send({ to: '@bob', message: 'marker' }, '?wait=20000&until=delivered')
+    expect(marker.json).toMatchObject({ state: 'delivered' })
+  }
 })
 
 function isIn(texts: readonly string[]): (text: string) => boolean {

@@ -49,6 +49,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   payload_too_large: data,
   body_too_large: data,
   idempotency_key_reused: data,
+  sent_after_backup: data,
   fingerprint_mismatch: data,
   too_many_recipients: data,
   max_age_exceeded: data,
@@ -58,6 +59,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
 
   daemon_unreachable: unavailable,
   broker_unavailable: unavailable,
+  storage_unavailable: unavailable,
   start_failed: unavailable,
   feature_unavailable: unavailable,
   feature_param_invalid: unavailable,

@@ -90,7 +90,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       queueRoutes(),
       inboxRoutes({ inbox, members }),
       messageRoutes({ inbox, outbox, members, self: { memberId, name } }),
-      outboxRoutes({ outbox, operate }),
+      outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
       identityRoutes(parts.identityOperations),

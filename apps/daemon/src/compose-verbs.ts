@@ -1,5 +1,6 @@
 /** Part of the composition root: the verbs, each with the nouns it works on and the others it wakes. */
 import { randomBytes } from 'node:crypto'
+import type { FreezeResponse } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import { OwnBoxKeys } from './box-keys.ts'
 import type { DaemonConfig } from './config.ts'
@@ -12,6 +13,7 @@ import type { Stores } from './lifecycle/open-stores.ts'
 import { Link } from './link/link.ts'
 import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
+import type { OutboxRow } from './outbox/outbox.ts'
 import { Publisher } from './publish/publisher.ts'
 import { makeOpener, type OpenMessage } from './receive/open.ts'
 import { ReadReporter } from './receive/read-reporter.ts'
@@ -20,6 +22,7 @@ import { refetch } from './receive/refetch.ts'
 import { Reopener } from './receive/reopen.ts'
 import type { Runtime } from './runtime.ts'
 import { AcceptSend } from './send/accept-send.ts'
+import { freezeOutbox } from './send/freeze-outbox.ts'
 import { Recipients } from './send/recipients.ts'
 import { OperateOutbox } from './send/requeue.ts'
 import { Sealer } from './send/seal.ts'
@@ -31,6 +34,7 @@ export interface Verbs {
   readonly directory: Directory
   readonly acceptSend: AcceptSend
   readonly operate: OperateOutbox
+  readonly freezeOutbox: () => Promise<FreezeResponse>
   readonly recipients: Recipients
   readonly sender: Sender
   readonly receiver: Receiver
@@ -79,9 +83,10 @@ export function composeVerbs(parts: VerbParts): Verbs {
     log: log.send,
   })
   const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, randomBytes })
+  const seal = (row: OutboxRow) => sealer.seal(row)
   const sender = new Sender({
     outbox,
-    seal: (row) => sealer.seal(row),
+    seal,
     transmit: (items) => link.transmit(items),
     onRecipientsStale: (destination) => recipients.drop(destination),
     runtime,
@@ -119,6 +124,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, sender },
     ...{ receiver, readReporter, reopener, publisher, link },
+    freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
 }
 

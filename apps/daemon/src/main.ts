@@ -7,6 +7,7 @@ import { logFileBytesMax, logFilesKept, shutdownMsMax } from './limits.ts'
 import { LogFile } from './log-file.ts'
 import { systemRuntime } from './runtime.ts'
 
+export { freezeStopped } from './compose-freeze.ts'
 export { type ConfigEntry, type ConfigOrigin, type ConfigSources, effectiveConfig } from './config.ts'
 export { acceptThisHost } from './operate/accept-host.ts'
 export { backUp } from './operate/backup.ts'

@@ -10,6 +10,7 @@
 import type {
   Compat,
   DropResponse,
+  FreezeResponse,
   Health,
   HeartbeatResponse,
   Identity,
@@ -47,6 +48,7 @@ import type {
 import type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
+import { namingKey } from './naming-key.ts'
 import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths, MeshError } from './protocol.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
@@ -178,6 +180,11 @@ export class MeshClient {
     return await this.#post(`/v1/outbox/${encodeURIComponent(outboxId)}/drop`, {}, 'once')
   }
 
+  /** Seals what waits in the outbox, as a backup wants it. */
+  async freezeOutbox(): Promise<FreezeResponse> {
+    return await this.#post('/v1/outbox/freeze', {}, 'repeatable')
+  }
+
   /** Removes dead and aborted rows for good. */
   async prune(request: PruneRequest = {}): Promise<PruneResponse> {
     return await this.#post('/v1/outbox/prune', request, 'once')
@@ -284,14 +291,4 @@ export class MeshClient {
   async #call<Answer>(call: Call): Promise<Answer> {
     return (await this.#transport.call(call)) as Answer
   }
-}
-
-/** The same error, with the key under which the send can be repeated. */
-function namingKey(error: MeshError, clientMessageId: string): MeshError {
-  return new MeshError(error.code, {
-    detail: error.message,
-    hint: error.hint,
-    data: { client_message_id: clientMessageId, ...error.data },
-    cause: error.cause ?? error,
-  })
 }

@@ -177,6 +177,12 @@ const definitions = {
     title: 'The idempotency key already belongs to another send, or to one that ended',
     hint: 'Use a new key for a new message; `conflict` says what the key is bound to.',
   },
+  sent_after_backup: {
+    status: 409,
+    retryable: false,
+    title: 'A row out of a backup was sent after that backup was made, and is not sent a second time',
+    hint: 'Nothing is missing at the recipient: `claudemesh daemon outbox drop --id <outbox_id>`.',
+  },
   outbox_row_not_operable: {
     status: 409,
     retryable: false,
@@ -257,6 +263,12 @@ const definitions = {
     retryable: true,
     title: 'The disk refused the write',
     hint: 'Nothing was stored. See `claudemesh daemon logs` and check the disk.',
+  },
+  storage_unavailable: {
+    status: 503,
+    retryable: true,
+    title: 'The database does not answer, or takes no writes',
+    hint: 'Check the PostgreSQL server and the database URL; whoever waits tries again by itself.',
   },
   internal_error: {
     status: 500,

@@ -157,6 +157,8 @@ export {
 export {
   type DropResponse,
   dropResponseSchema,
+  type FreezeResponse,
+  freezeResponseSchema,
   type OutboxDetail,
   type OutboxList,
   type OutboxQuery,

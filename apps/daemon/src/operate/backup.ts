@@ -4,7 +4,8 @@
  * 1. It is consistent although the daemon runs: each database as of one instant, the identity's files as of one instant
  *    of which a start could make the member (an interrupted rotation goes with its intent).
  * 2. Nothing of it touches the disk in plain text.
- * 3. The outbox is read last: a row that is in it belongs to the identity that is in the backup.
+ * 3. The outbox is read last: a row that is in it belongs to the identity that is in the backup. What waited in it was
+ *    sealed before, by who calls this, so that a restored row is the very one that may have been sent since.
  *
  * It holds no inbox (the broker's history fills one again), no local token, and not the host: a backup is made to be
  * restored elsewhere.

@@ -3,8 +3,10 @@
  *
  * 1. Nothing is written over: a home that has the mesh, or any database of it, is refused.
  * 2. The mesh file is written last and makes the member exist.
- * 3. What the outbox holds is sent as if the daemon had only been away: rows that were transmitted before carry the
- *    same bytes under the same ids, and the broker answers what it has already with 200.
+ * 3. What the outbox holds is sent as if the daemon had only been away: rows that were sealed before carry the same
+ *    bytes under the same ids, and the broker answers what it has already with 200.
+ * 4. A row that was not is noted as restored. Should the broker know its id, then it was sent after the backup: it is
+ *    refused, and the row says so.
  *
  * The host it is restored on is accepted by the next start.
  */
@@ -12,6 +14,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { openWithPassphrase } from '@claudemesh/sealing'
 import { ensurePrivateDirectory, FileLock, writeFileAtomic } from '@claudemesh/storage'
+import { acceptBatchMaxDefault } from '../limits.ts'
+import { Outbox } from '../outbox/outbox.ts'
+import type { Runtime } from '../runtime.ts'
 import { type BackupFacts, type PartName, partNames, partPath, unpackBackup } from './backup-file.ts'
 
 export interface RestoreRequest {
@@ -20,6 +25,9 @@ export interface RestoreRequest {
   readonly slug: string | null
   readonly bytes: Uint8Array
   readonly passphrase: string
+  /** False: the outbox in it stays behind, and nothing of it is sent. */
+  readonly withOutbox: boolean
+  readonly runtime: Runtime
 }
 
 export interface Restored {
@@ -27,11 +35,13 @@ export interface Restored {
   readonly parts: readonly PartName[]
   /** Parts that this home has already, and keeps. */
   readonly kept: readonly PartName[]
+  /** Messages that the next start sends, or asks the broker about. */
+  readonly waiting: number
 }
 
 /**
  * @throws MeshError `passphrase_wrong`, `passphrase_file_invalid`, `mesh_exists`, `already_running`,
- *   `invalid_request` when it is of another mesh; `unsafe_permissions`, `insufficient_storage`, `storage_failed`
+ *   `invalid_request` when it is of another mesh; `database_corrupt`, `schema_too_new`, `unsafe_permissions`, `insufficient_storage`, `storage_failed`
  */
 export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
   const { facts, parts } = unpackBackup(await openWithPassphrase(o.bytes, o.passphrase))
@@ -51,7 +61,8 @@ export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
   }
   try {
     assertEmpty(o.home, slug)
-    return { facts, ...writeParts(parts, (name) => partPath(name, place)) }
+    const chosen = new Map([...parts].filter(([name]) => name !== 'outbox' || o.withOutbox))
+    return { facts, ...writeParts(chosen, (name) => partPath(name, place), o.runtime) }
   } finally {
     lock.release()
   }
@@ -60,9 +71,11 @@ export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
 function writeParts(
   parts: ReadonlyMap<PartName, Buffer>,
   pathOf: (name: PartName) => string,
-): { readonly parts: readonly PartName[]; readonly kept: readonly PartName[] } {
+  runtime: Runtime,
+): Omit<Restored, 'facts'> {
   const written: PartName[] = []
   const kept: PartName[] = []
+  let waiting = 0
   for (const name of partNames) {
     const bytes = parts.get(name)
     if (bytes === undefined) continue
@@ -73,8 +86,19 @@ function writeParts(
     }
     writeFileAtomic(pathOf(name), bytes, { mode: 0o600 })
     written.push(name)
+    if (name === 'outbox') waiting = markRestored(pathOf(name), runtime)
   }
-  return { parts: written, kept }
+  return { parts: written, kept, waiting }
+}
+
+/** Opening it takes back what was on its way, so that every row that is to be sent is noted. */
+function markRestored(path: string, runtime: Runtime): number {
+  const outbox = Outbox.open({ path, runtime, acceptBatchMax: acceptBatchMaxDefault })
+  try {
+    return outbox.markRestored()
+  } finally {
+    outbox.close()
+  }
 }
 
 function assertEmpty(home: string, slug: string): void {

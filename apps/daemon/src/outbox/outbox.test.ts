@@ -23,7 +23,7 @@ describe('accept', () => {
     expect(outcome).toMatchObject({ inserted: true, row: { id: draft.id, status: 'pending', attempts: 0 } })
 
     const row = opened.reopen().getByClientMessageId(draft.clientMessageId)
-    const unsealed = { sealed: null, wireFingerprint: null, recipientsEpoch: null }
+    const unsealed = { sealed: null, wireFingerprint: null, recipientsEpoch: null, restoredAt: null }
     expect(row).toEqual({ ...outcome.row, payload: draft.payload, ...unsealed })
   })
 

@@ -4,8 +4,8 @@
  * 1. `accept` resolves only after its row is committed with synchronous=FULL. One id has one live row: a second accept
  *    of the same id finds the first one's row, also within one batch.
  * 2. A row changes its status only by a move of `states.ts`, by a statement that names the state it comes from.
- * 3. What is transmitted was frozen before: `claim` commits `sealed` and its fingerprint before it returns the row, and
- *    every later attempt carries the same bytes unless the recipients changed.
+ * 3. What is transmitted was frozen before: `claim` commits `sealed` and its fingerprint before it returns the row, unless
+ *    `freeze` has, and every later attempt carries the same bytes unless the recipients changed.
  * 4. What became of a row, and the announcement of it, are one transaction.
  * 5. accept, claim and settle cost O(log n): each is served by an index that holds no other rows, and a row that waits
  *    for its next attempt is not looked at until that time has come.
@@ -36,6 +36,7 @@ import {
 } from '../limits.ts'
 import type { Runtime } from '../runtime.ts'
 import { type ClaimOptions, type ClaimOutcome, selectClaimable, takeInflight } from './claim.ts'
+import { type FreezeOptions, type FreezeOutcome, freezeRows } from './freeze.ts'
 import { LowShare } from './low-share.ts'
 import { assertOne, Moves, type OutboxCounts, type OutboxListener } from './moves.ts'
 import { type DropOutcome, dropRow, type RequeueOptions, type RequeueOutcome, requeueRow } from './operator.ts'
@@ -206,6 +207,20 @@ export class Outbox extends OutboxReader {
    */
   recipientsAnswered({ kind, ref }: Destination): boolean {
     return immediate(this.#db, () => this.sql.unparkAwaiting({ kind, ref, limit: unparkRowsMax }) === unparkRowsMax)
+  }
+
+  /** Freezes pending rows that were never transmitted, one batch of them, without moving any. */
+  freeze(o: FreezeOptions): FreezeOutcome {
+    return immediate(this.#db, () => freezeRows(this.sql, o))
+  }
+
+  /**
+   * Notes of every row that is still to be sent that it came out of a backup: the broker may know its id already.
+   *
+   * @returns how many
+   */
+  markRestored(): number {
+    return immediate(this.#db, () => this.sql.markRestored(this.#runtime.now()))
   }
 
   /** Records what became of inflight rows. Rows that are not inflight any more are left as they are. */

@@ -57,6 +57,8 @@ export interface OutboxRow extends OutboxSummary {
   readonly wireFingerprint: Buffer | null
   /** Of which set of subscribers `sealed` is for; null when nothing is sealed or the destination has none. */
   readonly recipientsEpoch: number | null
+  /** When it came out of a backup in which it was still to be sent; null for a row of this outbox's own. */
+  readonly restoredAt: number | null
 }
 
 /** A row that a claim may take. `position` orders rows by acceptance. */

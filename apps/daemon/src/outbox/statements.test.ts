@@ -49,6 +49,9 @@ const plans: Readonly<Partial<Record<keyof typeof outboxSql, readonly string[]>>
   ],
   parkForRecipients: ['SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)'],
   freezeAndClaim: ['SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)'],
+  selectUnsealed: ['SEARCH outbox USING INDEX outbox_status (status=? AND rowid>?)'],
+  freeze: ['SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)'],
+  markRestored: ['SEARCH outbox USING INDEX outbox_status (status=?)'],
   claimFrozen: ['SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)'],
   releaseInflight: ['SEARCH outbox USING INDEX outbox_status (status=?)'],
   stripDone: [

@@ -38,13 +38,14 @@ interface RowRecord extends SummaryRecord {
   sealed: Buffer | null
   wire_fingerprint: Buffer | null
   recipients_epoch: number | null
+  restored_at: number | null
 }
 
 const summaryColumns = `
   id, client_message_id, request_fingerprint, destination_kind, destination_ref, priority, status, enqueued_at,
   attempts, next_attempt_at, last_error, delivered_at, broker_message_id, history_id, aborted_at, aborted_by,
   superseded_by, released_at, reply_to_id, mentions, addressed, receipts, message_bytes, recipient_count`
-const rowColumns = `${summaryColumns}, payload, sealed, wire_fingerprint, recipients_epoch`
+const rowColumns = `${summaryColumns}, payload, sealed, wire_fingerprint, recipients_epoch, restored_at`
 
 /**
  * Every statement by name; exported so that a test can ask the planner about each. Partial indexes are named: the planner
@@ -114,6 +115,14 @@ export const outboxSql = {
      WHERE rowid = @position AND status = 'pending' AND sealed IS NULL`,
   claimFrozen: `
     UPDATE outbox SET status = 'inflight' WHERE rowid = @position AND status = 'pending' AND sealed IS NOT NULL`,
+  selectUnsealed: `
+    SELECT rowid FROM outbox INDEXED BY outbox_status
+     WHERE status = 'pending' AND sealed IS NULL AND rowid > @after ORDER BY rowid LIMIT @limit`,
+  freeze: `
+    UPDATE outbox SET sealed = @sealed, wire_fingerprint = @wireFingerprint, recipients_epoch = @recipientsEpoch,
+                      parked = CASE WHEN awaits_recipients = 1 THEN 0 ELSE parked END, awaits_recipients = 0
+     WHERE rowid = @position AND status = 'pending' AND sealed IS NULL`,
+  markRestored: `UPDATE outbox SET restored_at = @now WHERE status = 'pending'`,
   endUnsealable: `
     UPDATE outbox SET status = 'dead', last_error = @lastError WHERE id = @outboxId AND status = 'pending'`,
 
@@ -226,6 +235,12 @@ export function prepareOutboxStatements(db: Database) {
       wireFingerprint: Buffer
       recipientsEpoch: number | null
     }) => sql.freezeAndClaim.run(o).changes,
+    /** Positions of pending rows without frozen bytes, in order. */
+    unsealed: (o: { after: number; limit: number }) =>
+      (sql.selectUnsealed.all(o) as { rowid: number }[]).map(({ rowid }) => rowid),
+    freeze: (o: { position: number; sealed: Buffer; wireFingerprint: Buffer; recipientsEpoch: number | null }) =>
+      sql.freeze.run(o).changes,
+    markRestored: (now: number) => sql.markRestored.run({ now }).changes,
     claimFrozen: (position: number) => sql.claimFrozen.run({ position }).changes,
     endUnsealable: (o: { outboxId: string; lastError: string }) => sql.endUnsealable.run(o).changes,
 
@@ -324,14 +339,15 @@ function toRow(record: unknown): OutboxRow | null {
 }
 
 function toRowStrict(record: unknown): OutboxRow {
-  const { payload, sealed, wire_fingerprint: wireFingerprint, recipients_epoch: recipientsEpoch } = record as RowRecord
+  const { payload, sealed, wire_fingerprint, recipients_epoch, restored_at } = record as RowRecord
   // An envelope is never empty, so an empty payload can only be one that retention removed.
   return {
     ...toSummary(record as RowRecord),
     payload: payload.length === 0 ? null : payload,
     sealed,
-    wireFingerprint,
-    recipientsEpoch,
+    wireFingerprint: wire_fingerprint,
+    recipientsEpoch: recipients_epoch,
+    restoredAt: restored_at,
   }
 }
 

@@ -17,7 +17,8 @@
  *
  * - pending    The row is on this disk and nobody is transmitting it. `parked` tells whether it waits for
  *              `next_attempt_at` (1) or may be claimed at once (0). `sealed` and `wire_fingerprint` are both null (never
- *              transmitted, or the recipients changed) or both set; once set they are what every attempt carries.
+ *              transmitted nor frozen for a backup, or the recipients changed) or both set; once set they are what every
+ *              attempt carries.
  * - inflight   `sealed` and `wire_fingerprint` are set: they were frozen before the first byte left. The broker may have
  *              the message or not; only its answer, or asking again, can tell.
  * - done       The broker has it. `broker_message_id`, `history_id`, `recipient_count` and `delivered_at` are set. The

@@ -49,8 +49,8 @@ describe('the outcome of a broker result', () => {
 })
 
 describe('the settlement of a broker result', () => {
-  const settle = (result: SendResult, attempts = 0) =>
-    settlementOf({ result, transmission: { outboxId: 'o', attempts }, random: 0.5 })
+  const settle = (result: SendResult, attempts = 0, isRestored = false) =>
+    settlementOf({ result, transmission: { outboxId: 'o', attempts, isRestored }, random: 0.5 })
 
   it('keeps what the broker said of the message, new or known', () => {
     const expected = {
@@ -70,6 +70,17 @@ describe('the settlement of a broker result', () => {
       lastError: 'recipient_unknown: gone',
     })
     expect(settle(failed(403, 'member_revoked'))).toMatchObject({ lastError: 'member_revoked' })
+  })
+
+  it('says of a row out of a backup, and of no other, that its id was used since', () => {
+    const taken = failed(409, 'idempotency_key_reused')
+    expect(settle(taken, 0, true)).toMatchObject({
+      move: 'refused',
+      lastError: expect.stringMatching(/^sent_after_backup: /),
+    })
+    expect(settle(taken, 0, false)).toMatchObject({ move: 'refused', lastError: 'idempotency_key_reused' })
+    expect(settle(failed(403, 'member_revoked'), 0, true)).toMatchObject({ lastError: 'member_revoked' })
+    expect(settle(failed(409, 'recipients_stale'), 0, true)).toMatchObject({ move: 'retry', reseal: true })
   })
 
   it('waits as long as the broker asks for', () => {

@@ -42,7 +42,13 @@ function sealing(found: RecipientsLookUp) {
 
 function rowOf(fields: Partial<OutboxDraft> & { readonly text?: string } = {}): OutboxRow {
   const draft = draftOf(runtime, { destinationRef: memberIdOf('bob'), ...fields })
-  const contents = { payload: draft.payload, sealed: null, wireFingerprint: null, recipientsEpoch: null }
+  const contents = {
+    payload: draft.payload,
+    sealed: null,
+    wireFingerprint: null,
+    recipientsEpoch: null,
+    restoredAt: null,
+  }
   return { ...summaryOfDraft(draft, runtime.now()), ...contents }
 }
 

@@ -15,7 +15,13 @@ function itemOf(o: { key: string; bytes: number; mentions: number; replies: bool
     mentions: Array.from({ length: o.mentions }, () => 'f'.repeat(64)),
     replyToId: o.replies ? runtime.nextId() : null,
   })
-  const contents = { payload: draft.payload, sealed: null, wireFingerprint: null, recipientsEpoch: null }
+  const contents = {
+    payload: draft.payload,
+    sealed: null,
+    wireFingerprint: null,
+    recipientsEpoch: null,
+    restoredAt: null,
+  }
   const row: OutboxRow = { ...summaryOfDraft(draft, 1), ...contents }
   return toSendItem({ ...row, ...sealPlainly(row) })
 }

@@ -1,8 +1,9 @@
-import type { SendResult } from '@claudemesh/protocol'
+import type { ErrorCode, SendResult } from '@claudemesh/protocol'
 import { resealsAtOnceMax } from '../limits.ts'
 import type { Settlement } from '../outbox/outbox.ts'
 import { backoffMs, delayMs } from './backoff.ts'
 import { errorText, outcomeOf } from './outcome-table.ts'
+import type { Transmission } from './transmissions.ts'
 
 /**
  * What a result of the broker makes of the row it is about, by the outcome table.
@@ -11,11 +12,11 @@ import { errorText, outcomeOf } from './outcome-table.ts'
  */
 export function settlementOf(o: {
   readonly result: SendResult
-  readonly transmission: { readonly outboxId: string; readonly attempts: number }
+  readonly transmission: Pick<Transmission, 'outboxId' | 'attempts' | 'isRestored'>
   readonly random: number
 }): Settlement {
   const { result, random } = o
-  const { outboxId, attempts } = o.transmission
+  const { outboxId, attempts, isRestored } = o.transmission
   const outcome = outcomeOf(result)
   if ('broker_message_id' in result) {
     return {
@@ -28,8 +29,10 @@ export function settlementOf(o: {
   }
   const lastError = errorText(result)
   switch (outcome) {
-    case 'refused':
-      return { outboxId, move: 'refused', lastError }
+    case 'refused': {
+      const isTaken = result.code === ('idempotency_key_reused' satisfies ErrorCode)
+      return { outboxId, move: 'refused', lastError: isRestored && isTaken ? sentAfterBackup : lastError }
+    }
     case 'retry':
       return {
         outboxId,
@@ -53,3 +56,13 @@ export function settlementOf(o: {
       return outcome satisfies never
   }
 }
+
+/**
+ * Of a row out of a backup whose id the broker knows with other bytes. Ids are not given out twice, so it is this message:
+ * it was sealed, or sealed anew, only after the backup was made.
+ */
+const sentAfterBackup = errorText({
+  code: 'sent_after_backup' satisfies ErrorCode,
+  detail:
+    'the broker has this message already, it was sent after the backup was made from which this row came. It was not sent a second time: drop the row, for requeueing it would do so',
+})

@@ -7,6 +7,8 @@ export interface Transmission {
   readonly destination: Destination
   /** Transmissions of the same row that ended before this one. */
   readonly attempts: number
+  /** The row came out of a backup in which it was still to be sent. */
+  readonly isRestored: boolean
   /** Bytes in its frame. */
   readonly bytes: number
   /** When it counts as unanswered, on the monotonic clock. */

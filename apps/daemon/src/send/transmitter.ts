@@ -93,7 +93,9 @@ export class Transmitter {
       const item = toSendItem(row)
       const { id: outboxId, clientMessageId, attempts } = row
       const { destination } = item
-      const transmission = { outboxId, clientMessageId, destination, attempts, bytes: itemBytesMax(item), answerBy }
+      const isRestored = row.restoredAt !== null
+      const bytes = itemBytesMax(item)
+      const transmission = { outboxId, clientMessageId, destination, attempts, isRestored, bytes, answerBy }
       this.#o.transmissions.add(transmission)
       if (fitsFrame(item, frameBytesMax)) sendable.push(item)
       else tooLarge.push(transmission)

@@ -89,6 +89,7 @@ export function toRowView(row: OutboxSummary, receipts: readonly StoredReceipt[]
     broker_message_id: row.brokerMessageId,
     history_id: row.historyId,
     recipient_count: row.recipientCount,
+    receipts: row.receipts,
     reply_to_id: row.replyToId,
     aborted_at: row.abortedAt,
     aborted_by: row.abortedBy,

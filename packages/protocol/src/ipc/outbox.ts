@@ -27,6 +27,7 @@ export const outboxRowSchema = Type.Object({
   broker_message_id: Type.Union([Type.String(), Type.Null()]),
   history_id: Type.Union([Type.String(), Type.Null()]),
   recipient_count: Type.Union([Type.Integer(), Type.Null()]),
+  receipts: Type.Boolean({ description: 'false: no receipts beyond `accepted` were asked for' }),
   reply_to_id: Type.Union([Type.String(), Type.Null()]),
   aborted_at: Type.Union([timeSchema, Type.Null()]),
   aborted_by: Type.Union([Type.String(), Type.Null()]),
@@ -80,6 +81,12 @@ export const pruneRequestSchema = Type.Object(
 )
 export const pruneResponseSchema = Type.Object({ pruned: Type.Integer() })
 
+/** Of sealing what waits, before a copy of the outbox is made. */
+export const freezeResponseSchema = Type.Object({
+  frozen: Type.Integer({ description: 'rows that were sealed now' }),
+  unsealed: Type.Integer({ description: 'rows whose recipients are not known, or that cannot be sealed' }),
+})
+
 export type OutboxRowView = Static<typeof outboxRowSchema>
 export type OutboxQuery = Static<typeof outboxQuerySchema>
 export type OutboxList = Static<typeof outboxListSchema>
@@ -87,5 +94,6 @@ export type OutboxDetail = Static<typeof outboxDetailSchema>
 export type RequeueRequest = Static<typeof requeueRequestSchema>
 export type RequeueResponse = Static<typeof requeueResponseSchema>
 export type DropResponse = Static<typeof dropResponseSchema>
+export type FreezeResponse = Static<typeof freezeResponseSchema>
 export type PruneRequest = Static<typeof pruneRequestSchema>
 export type PruneResponse = Static<typeof pruneResponseSchema>

@@ -1,6 +1,8 @@
 /** `/v1/outbox`: what this host sent and what became of it, and what an operator does about it. */
 import {
   dropResponseSchema,
+  type FreezeResponse,
+  freezeResponseSchema,
   isUlid,
   MeshError,
   outboxDetailSchema,
@@ -23,10 +25,25 @@ const keyParams = Type.Object({
   client_message_id: Type.String({ minLength: 1, description: 'a client_message_id, or an outbox id' }),
 })
 
-export function outboxRoutes(o: { outbox: Outbox; operate: OperateOutbox }): RouteFamily {
+export function outboxRoutes(o: {
+  outbox: Outbox
+  operate: OperateOutbox
+  freeze: () => Promise<FreezeResponse>
+}): RouteFamily {
   return (app) => {
     readingRoutes(app, o.outbox)
     operatorRoutes(app, o.operate)
+    app.post(
+      '/v1/outbox/freeze',
+      {
+        schema: {
+          tags: ['outbox'],
+          summary: 'Seal what waits and can be sealed, so that a backup holds the bytes that will travel',
+          response: { 200: freezeResponseSchema },
+        },
+      },
+      async () => await o.freeze(),
+    )
   }
 }
 
