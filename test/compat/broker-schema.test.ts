@@ -28,6 +28,34 @@ test('members of before there were departures are all there after it, as they we
   chmodSync(path, 0o600)
 })
 
+test('receipts of before there were read ones wait for their sender as before, and read ones come beside them', async () => {
+  const path = join(scratchDirectory(), 'broker.db')
+  fillAsOfSchema(path, 3)
+  const before = new BetterSqlite3(path)
+  before.exec(`
+    UPDATE mesh_counter SET last_history_id = 1, last_delivery_id = 2;
+    INSERT INTO topic_message (id, mesh_id, history_id, client_message_id, sender, destination_kind, destination_ref,
+           priority, receipts, accepted_at, sealed)
+    VALUES ('m1', 'mesh', 1, 'c1', 'ben', 'dm', 'ann', 'next', 1, 5, x'00');
+    INSERT INTO receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state, at)
+    VALUES ('mesh', 'ben', 2, 'm1', 'c1', 'ann', 'delivered', 6);`)
+  before.close()
+  const store = SqliteStore.open({ path, runtime: systemRuntime() })
+  expect(await store.recordRead({ meshId: 'mesh', memberId: 'ann' }, [{ brokerMessageId: 'm1', at: 7 }])).toEqual([
+    'ben',
+  ])
+  const claimed = await store.claim({
+    ...{ meshId: 'mesh', memberId: 'ben', connectionId: 'c' },
+    ...{ leaseMs: 1_000, itemsMax: 10, bytesMax: 1_000 },
+  })
+  const about = { brokerMessageId: 'm1', clientMessageId: 'c1', recipient: 'ann', reason: null }
+  expect(claimed.receipts).toEqual([
+    { deliveryId: 2, ...about, state: 'delivered', at: 6 },
+    { deliveryId: 3, ...about, state: 'read', at: 7 },
+  ])
+  await store.close()
+})
+
 /** A database as the first `version` migrations make it, with a mesh in it. */
 function fillAsOfSchema(path: string, version: number): void {
   const db = new BetterSqlite3(path)

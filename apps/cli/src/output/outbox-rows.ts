@@ -22,11 +22,19 @@ export function renderRowTable(terminal: Terminal, rows: readonly OutboxRowView[
   )
 }
 
-/** One row with every state that is proven of it, and what became of it. */
-export function renderOutboxDetail(terminal: Terminal, { row, receipts, chain }: OutboxDetail): readonly string[] {
+/**
+ * One row with every state that is proven of it, and what became of it.
+ *
+ * @param names of recipients by their member ids; one that is not there is shown by its id
+ */
+export function renderOutboxDetail(
+  terminal: Terminal,
+  { row, receipts, chain }: OutboxDetail,
+  names: ReadonlyMap<string, string>,
+): readonly string[] {
   const receiptRows = renderTable(
     [
-      { title: 'RECIPIENT', cell: (receipt) => receipt.recipient, flexible: true },
+      { title: 'RECIPIENT', cell: ({ recipient }) => oneLine(names.get(recipient) ?? recipient), flexible: true },
       { title: 'STATE', cell: (receipt) => receipt.state },
       { title: 'AT', cell: (receipt) => formatTime(receipt.at) },
       { title: 'REASON', cell: (receipt) => oneLine(receipt.reason ?? ''), flexible: true },
@@ -49,6 +57,7 @@ export function renderOutboxDetail(terminal: Terminal, { row, receipts, chain }:
       accepted: row.delivered_at === null ? null : formatTime(row.delivered_at),
       'message id': row.broker_message_id,
       recipients: row.recipient_count === null ? null : String(row.recipient_count),
+      receipts: row.receipts ? tally(receipts) : 'none asked for',
       size: row.message_bytes === null ? null : formatBytes(row.message_bytes),
       'last error': row.last_error,
       aborted: row.aborted_at === null ? null : `${formatTime(row.aborted_at)} by ${row.aborted_by ?? '?'}`,
@@ -59,6 +68,14 @@ export function renderOutboxDetail(terminal: Terminal, { row, receipts, chain }:
     ...(chain.length < 2 ? [] : ['', 'the chain of successors, the oldest first:', ...renderRowTable(terminal, chain)]),
     ...(row.status === 'dead' ? [`  -> claudemesh daemon outbox requeue --id ${row.id}`] : []),
   ]
+}
+
+/** How many recipients it is so of; null as long as nothing is proven. */
+function tally(receipts: OutboxDetail['receipts']): string | null {
+  const states = ['delivered', 'read', 'undeliverable'] as const
+  const counts = states.map((state) => [receipts.filter((receipt) => receipt.state === state).length, state] as const)
+  const parts = counts.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`)
+  return parts.length === 0 ? null : parts.join(', ')
 }
 
 function fullDestination(row: OutboxRowView): string {

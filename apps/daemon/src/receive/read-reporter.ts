@@ -9,6 +9,7 @@
  *    asked again on that connection.
  */
 import { limits, MeshError, type Operation, type RequestParams, type RequestResult } from '@claudemesh/protocol'
+import { crashPoint } from '@claudemesh/storage'
 import { backoffCeilingMs } from '../backoff.ts'
 import type { ReadReport } from '../inbox/read-reports.ts'
 import { readReportBackoffMsBase, readReportBackoffMsCap, readReportPauseMs } from '../limits.ts'
@@ -87,6 +88,7 @@ export class ReadReporter {
       if (last === undefined) return 0
       const items = batch.map(({ brokerMessageId, at }) => ({ broker_message_id: brokerMessageId, at }))
       await request('receipts.read', { items })
+      crashPoint('daemon.read.before-settle')
       // The store may be closed by now.
       if (this.#link === 'stopped') return 0
       reads.answered(last.seq)

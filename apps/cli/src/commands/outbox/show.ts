@@ -13,8 +13,12 @@ export const command: CommandDefinition = {
   async run(invocation) {
     const { terminal } = invocation
     const id = readOutboxId(invocation)
-    const detail = await withDaemon(invocation, async (client) => await client.outboxRow(id))
-    terminal.print({ value: detail, render: (value) => renderOutboxDetail(terminal, value) })
+    const { detail, peers } = await withDaemon(invocation, async (client) => ({
+      detail: await client.outboxRow(id),
+      peers: (await client.peers()).peers,
+    }))
+    const names = new Map(peers.map((peer) => [peer.member_id, peer.name]))
+    terminal.print({ value: detail, render: (value) => renderOutboxDetail(terminal, value, names) })
     return exitCodes.ok
   },
 }
