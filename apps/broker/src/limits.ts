@@ -41,6 +41,21 @@ export const worksPerCommitMax = 256
 /** The rate limiter counts messages in windows of this length. */
 export const rateWindowMs = 1_000
 
+// ---- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+/** Connections of one broker for statements. */
+export const databaseConnectionsMax = 8
+/** From asking for a connection to having one. */
+export const databaseConnectMsMax = 10_000
+/** After which a connection that nobody uses is closed. */
+export const databaseIdleMsMax = 60_000
+/** Of one statement, and of a transaction between two of them. */
+export const databaseStatementMsMax = 30_000
+/** Runs of one transaction that others get in the way of. */
+export const databaseTransactionsMax = 10
+/** Bytes of sealed messages in one accept transaction; the first one goes in whatever its size. */
+export const acceptBytesMax = 16 * 1024 * 1024
+
 // ---- delivering ----------------------------------------------------------------------------------------------------
 
 /** Deliveries of one connection that are pushed and not acknowledged. */
@@ -54,6 +69,16 @@ export const deliverBytesMax = 560 * 1024
 
 /** Rows that one step of a job touches before accepting gets its turn again. */
 export const jobRowsMax = 200
+/** The check for rows that contradict each other: how often it goes on, and how long it rests after a pass. */
+export const inspectionIntervalMs = 1_000
+export const inspectionRestMs = 3_600_000
+/** What it works at each interval, in steps of about this length: it looks at as many rows as this machine takes for it. */
+export const inspectionWorkMs = 50
+export const inspectionStepMs = 10
+export const inspectionRowsMin = 32
+export const inspectionRowsMax = 1_024
+/** Findings that are remembered, so that each is logged once; further ones are neither logged nor counted. */
+export const inspectionFindingsMax = 10_000
 
 // ---- members that go ------------------------------------------------------------------------------------------------
 

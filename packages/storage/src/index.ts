@@ -5,7 +5,7 @@ export { checkpoint, closeDatabase, libraryVersion, type OpenDatabaseOptions, op
 export { type DiskMeasurement, type DiskPressure, measureDisk } from './disk-space.ts'
 export { FileLock, isLocked } from './file-lock.ts'
 export { GroupCommit, type GroupCommitOptions } from './group-commit.ts'
-export { type MigrateOptions, migrate, schemaVersion } from './migrate.ts'
+export { listMigrations, type MigrateOptions, type Migration, migrate, schemaVersion } from './migrate.ts'
 export { assertPrivateFile, ensurePrivateDirectory } from './private-path.ts'
 export { snapshotDatabase } from './snapshot.ts'
 export { type Database, immediate, isBroken, read, type Statement, type Tx } from './transaction.ts'

@@ -22,7 +22,8 @@ export interface MigrateOptions {
   readonly now: () => number
 }
 
-interface Migration {
+/** One step of a schema. */
+export interface Migration {
   readonly version: number
   readonly name: string
   readonly file: URL
@@ -70,7 +71,12 @@ function apply(db: Database, migration: Migration, now: () => number): void {
   }
 }
 
-function listMigrations(directory: URL): readonly Migration[] {
+/**
+ * The migrations of a directory in their order.
+ *
+ * @throws Error when their numbers have a gap
+ */
+export function listMigrations(directory: URL): readonly Migration[] {
   const names = readdirSync(directory)
     .filter((name) => name.endsWith('.sql'))
     .sort()

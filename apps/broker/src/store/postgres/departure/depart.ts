@@ -1,17 +1,19 @@
 /** Members that go, and what waits for them: see departures.ts for what is promised. The caller holds no lock. */
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
-import type { Departure } from '../../departures.ts'
+import type { Departure, Departures } from '../../departures.ts'
 import type { MemberKey } from '../../rows.ts'
 import { beginEpochs, countSubscribers } from '../membership/directory/statements.ts'
 import { audit } from '../membership/statements.ts'
 import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import {
+  deleteForgettable,
   dropWaitingDeliveries,
   dropWaitingReceipts,
   endSubscriptionsOf,
   listDraining,
+  listMeshesToForgetIn,
   type Members,
   markMemberLeft,
   markMembersDrained,
@@ -94,4 +96,17 @@ export async function drain(
     for (const memberId of dropped.notified) notified.push({ meshId: gone.meshId, memberId })
   }
   return { rows, notified }
+}
+
+/** Forgets members that have no way back: nobody joins again while it is decided. @returns how many */
+export async function forgetMembers(
+  session: Session,
+  options: Parameters<Departures['forgetMembers']>[0],
+): Promise<number> {
+  const meshIds = await listMeshesToForgetIn(session, options)
+  if (meshIds.length === 0) return 0
+  await lockMeshes(session, meshIds)
+  const forgotten = await deleteForgettable(session, options, meshIds)
+  crashPoint('broker.forget.before-commit')
+  return forgotten
 }

@@ -87,6 +87,22 @@ const renewAll = prepare(`
      ORDER BY mesh_id, member_id FOR NO KEY UPDATE)
   UPDATE mesh.member m SET lease_until = $1::bigint + m.ephemeral_ttl_ms FROM mine
    WHERE m.mesh_id = mine.mesh_id AND m.member_id = mine.member_id`)
+const forgettable = `
+  SELECT m.mesh_id, m.member_id FROM mesh.mesh h JOIN mesh.member m ON m.mesh_id = h.id
+   WHERE m.status = 'left'
+     AND m.lease_until <= $1::bigint - coalesce(h.dedupe_retention_days, $2::integer)::bigint * 86400000
+     AND NOT m.draining AND m.epoch = 0
+     AND NOT EXISTS (SELECT 1 FROM mesh.client_message_dedupe d
+                      WHERE d.mesh_id = m.mesh_id AND d.sender = m.member_id AND d.history_available)`
+const selectForgettable = prepare(`
+  SELECT DISTINCT f.mesh_id AS "meshId" FROM (${forgettable} LIMIT $3) f ORDER BY f.mesh_id`)
+const forget = prepare(`
+  WITH forgotten AS (${forgettable} AND m.mesh_id = ANY($4::text[]) LIMIT $3),
+  presences AS (DELETE FROM mesh.presence p USING forgotten f
+                 WHERE p.mesh_id = f.mesh_id AND p.member_id = f.member_id),
+  pasts AS (DELETE FROM mesh.topic_subscription_past p USING forgotten f
+             WHERE p.mesh_id = f.mesh_id AND p.member_id = f.member_id)
+  DELETE FROM mesh.member m USING forgotten f WHERE m.mesh_id = f.mesh_id AND m.member_id = f.member_id`)
 const selectList = prepare(`SELECT list, chain FROM mesh.revocation_list WHERE mesh_id = $1`)
 const upsertList = prepare(`
   INSERT INTO mesh.revocation_list AS known (mesh_id, number, list, chain, received_at) VALUES ($1, $2, $3, $4, $5)
@@ -179,6 +195,28 @@ export async function renewLeases(session: Session, members: readonly MemberKey[
   }
   const meshIds = members.map(({ meshId }) => meshId)
   await session.execute(renewSome, [at, meshIds, members.map(({ memberId }) => memberId)])
+}
+
+interface ForgetOptions {
+  readonly now: number
+  readonly dedupeRetentionDays: number
+  readonly rowsMax: number
+}
+
+/** Meshes with members that have no way back. */
+export async function listMeshesToForgetIn(session: Session, options: ForgetOptions): Promise<readonly string[]> {
+  const values = [options.now, options.dedupeRetentionDays, options.rowsMax]
+  const rows = await session.query<{ meshId: string }>(selectForgettable, values)
+  return rows.map(({ meshId }) => meshId)
+}
+
+/** With their presence, their profiles and the subscriptions that they had. */
+export function deleteForgettable(
+  session: Session,
+  options: ForgetOptions,
+  meshIds: readonly string[],
+): Promise<number> {
+  return session.execute(forget, [options.now, options.dedupeRetentionDays, options.rowsMax, meshIds])
 }
 
 export async function findRevocations(session: Session, meshId: string): Promise<Revocations | null> {

@@ -46,6 +46,7 @@ CREATE TABLE mesh.member (
 );
 CREATE INDEX member_by_lease ON mesh.member (lease_until) WHERE status = 'active' AND lease_until IS NOT NULL;
 CREATE INDEX member_draining ON mesh.member (mesh_id, member_id) WHERE draining;
+CREATE INDEX member_left_by_lease ON mesh.member (mesh_id, lease_until) WHERE status = 'left' AND lease_until IS NOT NULL;
 CREATE INDEX member_by_joining ON mesh.member (mesh_id, joined_at);
 
 CREATE TABLE mesh.presence (

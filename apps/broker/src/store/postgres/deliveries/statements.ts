@@ -1,0 +1,288 @@
+import type { DestinationKind, Priority } from '@claudemesh/protocol'
+import type { Delivery, MemberKey, Message, Receipt } from '../../rows.ts'
+import type { ClaimRequest, HistoryPage, ReadMark } from '../../store.ts'
+import { prepare, type Session } from '../session.ts'
+
+interface MessageRow {
+  readonly brokerMessageId: string
+  readonly historyId: number
+  readonly clientMessageId: string
+  readonly sender: string
+  readonly destinationKind: DestinationKind
+  readonly destinationRef: string
+  readonly replyTo: string | null
+  readonly priority: Priority
+  readonly sealed: Buffer
+  readonly acceptedAt: number
+}
+
+const messageColumns = `
+  m.id AS "brokerMessageId", m.history_id AS "historyId", m.client_message_id AS "clientMessageId", m.sender,
+  m.destination_kind AS "destinationKind", m.destination_ref AS "destinationRef", m.reply_to AS "replyTo", m.priority,
+  m.sealed, m.accepted_at AS "acceptedAt"`
+
+function toMessage(row: MessageRow): Message {
+  return {
+    brokerMessageId: row.brokerMessageId,
+    historyId: row.historyId,
+    clientMessageId: row.clientMessageId,
+    sender: row.sender,
+    destination: { kind: row.destinationKind, ref: row.destinationRef },
+    replyTo: row.replyTo,
+    priority: row.priority,
+    sealed: row.sealed,
+    acceptedAt: row.acceptedAt,
+  }
+}
+
+/** Rows that another connection of the member is claiming at this moment are passed over: they are as good as claimed. */
+const claimDeliveries = prepare(`
+  WITH free AS MATERIALIZED (
+    SELECT d.delivery_id, d.broker_message_id FROM mesh.delivery_queue d
+     WHERE d.mesh_id = $1 AND d.recipient = $2 AND (d.claimed_until IS NULL OR d.claimed_until <= $3)
+     ORDER BY d.delivery_id LIMIT $6 FOR UPDATE SKIP LOCKED
+  ), sized AS MATERIALIZED (
+    SELECT f.delivery_id, f.broker_message_id, row_number() OVER delivered AS number,
+           sum(m.bytes) OVER delivered AS bytes
+      FROM free f CROSS JOIN LATERAL
+           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t WHERE t.id = f.broker_message_id) m
+    WINDOW delivered AS (ORDER BY f.delivery_id)
+  ), taken AS MATERIALIZED (
+    SELECT s.delivery_id, s.broker_message_id FROM sized s WHERE s.number = 1 OR s.bytes <= $7
+  ), claimed AS (
+    UPDATE mesh.delivery_queue d SET claimed_by = $4, claimed_until = $5 FROM taken t
+     WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = t.delivery_id
+  )
+  SELECT t.delivery_id AS "deliveryId", m.*
+    FROM taken t CROSS JOIN LATERAL
+         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = t.broker_message_id) m
+   ORDER BY t.delivery_id`)
+
+/** Claims the next messages that are free. */
+export async function takeDeliveries(
+  session: Session,
+  request: ClaimRequest & { readonly now: number },
+): Promise<readonly Delivery[]> {
+  const rows = await session.query<MessageRow & { readonly deliveryId: number }>(claimDeliveries, [
+    request.meshId,
+    request.memberId,
+    request.now,
+    request.connectionId,
+    request.now + request.leaseMs,
+    request.itemsMax,
+    request.bytesMax,
+  ])
+  return rows.map((row) => ({ deliveryId: row.deliveryId, message: toMessage(row) }))
+}
+
+const claimReceipts = prepare(`
+  WITH free AS MATERIALIZED (
+    SELECT r.delivery_id FROM mesh.receipt r
+     WHERE r.mesh_id = $1 AND r.member_id = $2 AND (r.claimed_until IS NULL OR r.claimed_until <= $3)
+     ORDER BY r.delivery_id LIMIT $6 FOR UPDATE SKIP LOCKED
+  ), claimed AS (
+    UPDATE mesh.receipt r SET claimed_by = $4, claimed_until = $5 FROM free f
+     WHERE r.mesh_id = $1 AND r.member_id = $2 AND r.delivery_id = f.delivery_id
+    RETURNING r.delivery_id AS "deliveryId", r.broker_message_id AS "brokerMessageId",
+              r.client_message_id AS "clientMessageId", r.recipient, r.state, r.reason, r.at
+  )
+  SELECT * FROM claimed ORDER BY "deliveryId"`)
+
+/** Claims the next receipts that are free. */
+export function takeReceipts(
+  session: Session,
+  request: ClaimRequest & { readonly now: number },
+): Promise<readonly Receipt[]> {
+  return session.query<Receipt>(claimReceipts, [
+    request.meshId,
+    request.memberId,
+    request.now,
+    request.connectionId,
+    request.now + request.leaseMs,
+    request.itemsMax,
+  ])
+}
+
+const releaseDeliveries = prepare(`
+  UPDATE mesh.delivery_queue SET claimed_by = NULL, claimed_until = NULL
+   WHERE mesh_id = $1 AND recipient = $2 AND claimed_by = $3 AND delivery_id <= $4`)
+const releaseReceipts = prepare(`
+  UPDATE mesh.receipt SET claimed_by = NULL, claimed_until = NULL
+   WHERE mesh_id = $1 AND member_id = $2 AND claimed_by = $3 AND delivery_id <= $4`)
+
+/** Gives back what a connection has claimed, up to the last id that it was given. */
+export async function giveBack(
+  session: Session,
+  held: MemberKey & { readonly connectionId: string; readonly lastId: number },
+): Promise<void> {
+  const values = [held.meshId, held.memberId, held.connectionId, held.lastId]
+  await session.execute(releaseDeliveries, values)
+  await session.execute(releaseReceipts, values)
+}
+
+const selectOwed = prepare(`
+  SELECT count(*) AS owed
+    FROM unnest($3::bigint[]) AS a (delivery_id) CROSS JOIN LATERAL
+         (SELECT 1 FROM mesh.delivery_queue d JOIN mesh.topic_message m ON m.id = d.broker_message_id
+           WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = a.delivery_id AND m.receipts) owed`)
+
+/** How many of these deliveries owe their sender a receipt. */
+export async function countOwed(session: Session, member: MemberKey, deliveryIds: readonly number[]): Promise<number> {
+  const [row] = await session.query<{ owed: number }>(selectOwed, [member.meshId, member.memberId, deliveryIds])
+  return row?.owed ?? 0
+}
+
+const deleteAcknowledged = prepare(`
+  WITH acknowledged AS MATERIALIZED (
+    SELECT DISTINCT ON (a.delivery_id) a.*
+      FROM unnest($3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY AS a (delivery_id, state, reason, position)
+     ORDER BY a.delivery_id, a.position
+  ), told AS (
+    DELETE FROM mesh.receipt r USING acknowledged a
+     WHERE r.mesh_id = $1 AND r.member_id = $2 AND r.delivery_id = a.delivery_id
+  ), delivered AS (
+    DELETE FROM mesh.delivery_queue d USING acknowledged a
+     WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = a.delivery_id
+    RETURNING a.delivery_id, d.broker_message_id, a.state, a.reason
+  ), owed AS MATERIALIZED (
+    SELECT m.*, d.state, d.reason, row_number() OVER (ORDER BY d.delivery_id) AS number
+      FROM delivered d CROSS JOIN LATERAL
+           (SELECT t.id, t.sender, t.client_message_id FROM mesh.topic_message t
+             WHERE t.id = d.broker_message_id AND t.receipts) m
+  ), counter AS (
+    UPDATE mesh.mesh_counter c SET last_delivery_id = c.last_delivery_id + given.receipts
+      FROM (SELECT count(*) AS receipts FROM owed) given
+     WHERE c.mesh_id = $1 AND given.receipts > 0
+    RETURNING c.last_delivery_id - given.receipts AS base
+  )
+  INSERT INTO mesh.receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state,
+         reason, at)
+  SELECT $1, o.sender, c.base + o.number, o.id, o.client_message_id, $2, o.state, o.reason, $6
+    FROM owed o CROSS JOIN counter c
+  RETURNING member_id AS sender`)
+
+/**
+ * Deletes deliveries and receipts of a member, and leaves a receipt for each message whose sender wants one.
+ *
+ * @returns the senders, one for each receipt
+ */
+export async function deleteAll(
+  session: Session,
+  member: MemberKey,
+  acknowledged: {
+    readonly items: readonly Pick<Receipt, 'deliveryId' | 'state' | 'reason'>[]
+    readonly at: number
+  },
+): Promise<readonly string[]> {
+  const { items, at } = acknowledged
+  const rows = await session.query<{ sender: string }>(deleteAcknowledged, [
+    member.meshId,
+    member.memberId,
+    items.map((item) => item.deliveryId),
+    items.map((item) => item.state),
+    items.map((item) => item.reason),
+    at,
+  ])
+  return rows.map((row) => row.sender)
+}
+
+const insertReads = prepare(`
+  WITH addressed AS MATERIALIZED (
+    SELECT DISTINCT ON (m.id) m.id, m.sender, m.client_message_id, m.accepted_at, r.at
+      FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY AS r (id, at, position) CROSS JOIN LATERAL
+           (SELECT * FROM mesh.topic_message t WHERE t.id = r.id AND t.mesh_id = $1 AND t.receipts) m
+     WHERE m.destination_kind = 'dm' AND m.destination_ref = $2
+        OR m.destination_kind = 'topic' AND m.sender <> $2 AND EXISTS
+             (SELECT 1 FROM mesh.topic_subscription s
+               WHERE s.mesh_id = m.mesh_id AND s.topic = m.destination_ref AND s.member_id = $2
+                 AND s.since_history_id < m.history_id
+               UNION ALL
+              SELECT 1 FROM mesh.topic_subscription_past p
+               WHERE p.mesh_id = m.mesh_id AND p.member_id = $2 AND p.topic = m.destination_ref
+                 AND p.since_history_id < m.history_id AND p.until_history_id >= m.history_id)
+     ORDER BY m.id, r.position
+  ), first_read AS (
+    INSERT INTO mesh.message_read (broker_message_id, member_id) SELECT a.id, $2 FROM addressed a
+    ON CONFLICT DO NOTHING RETURNING broker_message_id
+  ), owed AS MATERIALIZED (
+    SELECT a.*, row_number() OVER (ORDER BY a.id) AS number
+      FROM addressed a JOIN first_read f ON f.broker_message_id = a.id
+  ), counter AS (
+    UPDATE mesh.mesh_counter c SET last_delivery_id = c.last_delivery_id + given.receipts
+      FROM (SELECT count(*) AS receipts FROM owed) given
+     WHERE c.mesh_id = $1 AND given.receipts > 0
+    RETURNING c.last_delivery_id - given.receipts AS base
+  )
+  INSERT INTO mesh.receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state, at)
+  SELECT $1, o.sender, c.base + o.number, o.id, o.client_message_id, $2, 'read',
+         least($5::bigint, greatest(o.accepted_at, o.at))
+    FROM owed o CROSS JOIN counter c
+  RETURNING member_id AS sender`)
+
+/**
+ * Keeps what a member has read for the first time of what was addressed to it, with a receipt for each.
+ *
+ * @returns the senders, one for each receipt
+ */
+export async function insertReadMarks(
+  session: Session,
+  member: MemberKey,
+  reported: { readonly marks: readonly ReadMark[]; readonly now: number },
+): Promise<readonly string[]> {
+  const rows = await session.query<{ sender: string }>(insertReads, [
+    member.meshId,
+    member.memberId,
+    reported.marks.map((mark) => mark.brokerMessageId),
+    reported.marks.map((mark) => mark.at),
+    reported.now,
+  ])
+  return rows.map((row) => row.sender)
+}
+
+/**
+ * Of each destination of the member the next few positions are read from an index and merged; only then the messages
+ * themselves, as many as the page may carry.
+ */
+const selectHistory = prepare(`
+  WITH source AS (
+    SELECT 'dm' AS kind, $2::text AS ref, $3::bigint AS after_id, '' AS except_sender
+     UNION ALL
+    -- A sender is no recipient of its own post.
+    SELECT 'topic', s.topic, greatest($3::bigint, s.since_history_id), $2::text
+      FROM mesh.topic_subscription s WHERE s.mesh_id = $1 AND s.member_id = $2
+  ), position AS MATERIALIZED (
+    SELECT p.id, p.history_id
+      FROM source CROSS JOIN LATERAL
+           (SELECT m.id, m.history_id FROM mesh.topic_message m
+             WHERE m.mesh_id = $1 AND m.destination_kind = source.kind AND m.destination_ref = source.ref
+               AND m.history_id > source.after_id AND m.accepted_at >= $4 AND m.sender <> source.except_sender
+             ORDER BY m.history_id LIMIT $5::bigint + 1) p
+     ORDER BY p.history_id LIMIT $5::bigint + 1
+  ), sized AS MATERIALIZED (
+    SELECT p.id, row_number() OVER page AS number, sum(m.bytes) OVER page AS bytes, count(*) OVER () AS positions
+      FROM position p CROSS JOIN LATERAL
+           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t WHERE t.id = p.id) m
+    WINDOW page AS (ORDER BY p.history_id)
+  )
+  SELECT s.positions, m.*
+    FROM sized s CROSS JOIN LATERAL
+         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = s.id) m
+   WHERE s.number <= $5 AND (s.number = 1 OR s.bytes <= $6)
+   ORDER BY s.number`)
+
+/** The next messages of a member's own history, as they are at one moment. */
+export async function readHistory(
+  session: Session,
+  member: MemberKey,
+  page: HistoryPage,
+): Promise<{ readonly messages: readonly Message[]; readonly more: boolean }> {
+  const rows = await session.query<MessageRow & { readonly positions: number }>(selectHistory, [
+    member.meshId,
+    member.memberId,
+    page.after,
+    page.since,
+    page.limit,
+    page.bytesMax,
+  ])
+  return { messages: rows.map(toMessage), more: rows.length < (rows[0]?.positions ?? 0) }
+}
