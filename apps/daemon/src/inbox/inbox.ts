@@ -46,6 +46,7 @@ export type {
   InboxDraft,
   InboxRow,
   MessageContent,
+  ReadReport,
   Refetch,
   StillUnopened,
   StoreOutcome,

@@ -9,14 +9,8 @@
  * It does not send: receive/read-reporter.ts does.
  */
 import { type Database, immediate, type Tx } from '@claudemesh/storage'
+import type { ReadReport } from './rows.ts'
 import { prepareReadReports, type ReadReportStatements } from './statements.ts'
-
-/** `seq` orders reports by when they were made. */
-export interface ReadReport {
-  readonly seq: number
-  readonly brokerMessageId: string
-  readonly at: number
-}
 
 export class ReadReports {
   readonly #db: Database

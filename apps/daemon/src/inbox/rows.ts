@@ -58,6 +58,13 @@ export interface StillUnopened {
   readonly reason: UnopenedReason
 }
 
+/** A message that was marked read, and when. `seq` orders reports by when they were made. */
+export interface ReadReport {
+  readonly seq: number
+  readonly brokerMessageId: string
+  readonly at: number
+}
+
 /** What `insert` binds: a row before it has a seq, with its sealed bytes when it could not be opened. */
 export interface InsertedRow extends Omit<InboxRow, 'seq' | 'readAt' | 'meta'> {
   readonly metaJson: string | null

@@ -1,12 +1,12 @@
 /** All SQL of inbox.db. Rows are mapped here and nowhere else. */
 import type { DestinationKind, JsonObject, Priority } from '@claudemesh/protocol'
 import type { Database, Statement } from '@claudemesh/storage'
-import type { ReadReport } from './read-reports.ts'
 import type {
   InboxRow,
   InboxState,
   InsertedRow,
   Origin,
+  ReadReport,
   StillUnopened,
   UnopenedMessage,
   UnopenedReason,

@@ -11,7 +11,7 @@
 import { limits, MeshError, type Operation, type RequestParams, type RequestResult } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
 import { backoffCeilingMs } from '../backoff.ts'
-import type { ReadReport } from '../inbox/read-reports.ts'
+import type { ReadReport } from '../inbox/inbox.ts'
 import { readReportBackoffMsBase, readReportBackoffMsCap, readReportPauseMs } from '../limits.ts'
 import type { Log } from '../log.ts'
 
