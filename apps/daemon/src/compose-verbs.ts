@@ -1,6 +1,6 @@
 /** Part of the composition root: the verbs, each with the nouns it works on and the others it wakes. */
-import { randomBytes } from 'node:crypto'
 import type { FreezeResponse } from '@claudemesh/protocol'
+import { RandomPool } from '@claudemesh/sealing'
 import type { DiskPressure } from '@claudemesh/storage'
 import { OwnBoxKeys } from './box-keys.ts'
 import type { DaemonConfig } from './config.ts'
@@ -82,6 +82,8 @@ export function composeVerbs(parts: VerbParts): Verbs {
     runtime,
     log: log.send,
   })
+  const randomPool = new RandomPool()
+  const randomBytes = (length: number) => randomPool.take(length)
   const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, randomBytes })
   const seal = (row: OutboxRow) => sealer.seal(row)
   const sender = new Sender({

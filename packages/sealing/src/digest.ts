@@ -15,18 +15,21 @@ const blockBytes = 64
 const innerPad = 0x36
 const outerPad = 0x5c
 
+/** The same at every call: 64 bytes of padded key and the inner digest. No key stays in it. */
+const outerInput = Buffer.alloc(blockBytes + digestBytes)
+
 /** HMAC-SHA-256 (RFC 2104) with a key no longer than a block of the hash. */
 export function hmac(key: Uint8Array, bytes: Uint8Array): Buffer {
   assert(key.length <= blockBytes, 'a longer key would have to be hashed first')
-  const input = Buffer.alloc(blockBytes + Math.max(bytes.length, digestBytes))
-  fillBlock(input, key, innerPad)
-  input.set(bytes, blockBytes)
-  const inner = digestOf(input.subarray(0, blockBytes + bytes.length))
-  fillBlock(input, key, outerPad)
-  input.write(inner, blockBytes, 'latin1')
-  const outer = digestOf(input.subarray(0, blockBytes + digestBytes))
-  input.fill(0)
-  return toBytes(outer)
+  const innerInput = Buffer.allocUnsafe(blockBytes + bytes.length)
+  fillBlock(innerInput, key, innerPad)
+  innerInput.set(bytes, blockBytes)
+  outerInput.write(digestOf(innerInput), blockBytes, 'latin1')
+  fillBlock(outerInput, key, outerPad)
+  const digest = digestOf(outerInput)
+  innerInput.fill(0)
+  outerInput.fill(0)
+  return toBytes(digest)
 }
 
 function fillBlock(input: Buffer, key: Uint8Array, pad: number): void {

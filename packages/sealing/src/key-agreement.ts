@@ -36,7 +36,9 @@ const blockNumber = Buffer.of(1)
  * HKDF-SHA-256 (RFC 5869) without salt, 32 bytes: the input is secret and uniform, or comes from X25519.
  *
  * Written out as the two HMACs that it is for one block of output: hkdfSync takes four times as long.
+ *
+ * @param info parts that are read as one
  */
-export function deriveKey(secret: Uint8Array, info: Uint8Array): Buffer {
-  return hmac(hmac(noSalt, secret), Buffer.concat([info, blockNumber]))
+export function deriveKey(secret: Uint8Array, ...info: readonly Uint8Array[]): Buffer {
+  return hmac(hmac(noSalt, secret), Buffer.concat([...info, blockNumber]))
 }

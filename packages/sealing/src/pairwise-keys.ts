@@ -66,8 +66,8 @@ export class PairwiseKeys {
     const peer = Buffer.from(peerBoxKey, 'hex')
     return {
       peerKeyId: keyIdOf(peerBoxKey),
-      toPeer: deriveKey(secret, Buffer.concat([wrapLabel, own, peer])),
-      fromPeer: deriveKey(secret, Buffer.concat([wrapLabel, peer, own])),
+      toPeer: deriveKey(secret, wrapLabel, own, peer),
+      fromPeer: deriveKey(secret, wrapLabel, peer, own),
     }
   }
 }

@@ -100,7 +100,7 @@ const sealLabel = Buffer.from('claudemesh/seal/v1/whole', 'latin1')
 
 /** The seal over bytes of this digest. */
 export function deriveSeal(contentKey: Uint8Array, digest: Uint8Array): Buffer {
-  return deriveKey(contentKey, Buffer.concat([sealLabel, digest]))
+  return deriveKey(contentKey, sealLabel, digest)
 }
 
 function readWrap(buffer: Buffer, start: number): Wrap {

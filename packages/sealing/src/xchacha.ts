@@ -45,10 +45,12 @@ export function encryptShort(input: CipherInput & { readonly plaintext: Uint8Arr
   assertLengths(input)
   const cipher = createCipheriv(algorithm, input.key, input.nonce, options)
   cipher.setAAD(input.associatedData, { plaintextLength: input.plaintext.length })
-  const ciphertext = cipher.update(input.plaintext)
+  const sealed = Buffer.allocUnsafe(input.plaintext.length + tagBytes)
+  sealed.set(cipher.update(input.plaintext))
   // A stream cipher keeps nothing back: what final() gives is empty.
   cipher.final()
-  return Buffer.concat([ciphertext, cipher.getAuthTag()])
+  sealed.set(cipher.getAuthTag(), input.plaintext.length)
+  return sealed
 }
 
 /** The inverse of `encryptShort`. */
