@@ -13,6 +13,7 @@ import { systemRuntime } from './runtime.ts'
 import { freezeOutbox } from './send/freeze-outbox.ts'
 import { Recipients } from './send/recipients.ts'
 import { Sealer } from './send/seal.ts'
+import { SkippedRecipients } from './send/skipped-recipients.ts'
 
 /**
  * Seals what waits in the outbox of a stopped daemon, as its sender would, with what its directory last knew.
@@ -41,15 +42,18 @@ export async function freezeStopped(o: {
     opened.push(members)
     const { epoch } = identity.certificate
     const boxKeys = new OwnBoxKeys({ box: identity.keys.box, epoch, archived: identity.archived }, runtime.now)
+    const log = pino({ level: 'silent' })
+    const skipped = new SkippedRecipients(log)
     const recipients = new Recipients({
       members,
       request: askNobody,
       refreshDirectory: askNobody,
       onAnswered: () => undefined,
+      skipped,
       runtime,
-      log: pino({ level: 'silent' }),
+      log,
     })
-    const sealer = new Sealer({ meshId: mesh.mesh_id, selfId, boxKeys, recipients, randomBytes })
+    const sealer = new Sealer({ meshId: mesh.mesh_id, selfId, boxKeys, recipients, skipped, randomBytes })
     return await freezeOutbox({ outbox, seal: (row) => sealer.seal(row) })
   } finally {
     for (const store of opened.reverse()) store.close()

@@ -118,6 +118,7 @@ function healthSources(parts: IpcParts): HealthSources {
     features: () => verbs.terms.features,
     link: verbs.link,
     sender: verbs.sender,
+    skipped: verbs.skipped,
     receiver: verbs.receiver,
     outbox: stores.outbox,
     inbox: stores.inbox,

@@ -27,6 +27,7 @@ import { Recipients } from './send/recipients.ts'
 import { OperateOutbox } from './send/requeue.ts'
 import { Sealer } from './send/seal.ts'
 import { Sender } from './send/sender.ts'
+import { SkippedRecipients } from './send/skipped-recipients.ts'
 
 export interface Verbs {
   readonly terms: BrokerTerms
@@ -36,6 +37,7 @@ export interface Verbs {
   readonly operate: OperateOutbox
   readonly freezeOutbox: () => Promise<FreezeResponse>
   readonly recipients: Recipients
+  readonly skipped: SkippedRecipients
   readonly sender: Sender
   readonly receiver: Receiver
   readonly readReporter: ReadReporter
@@ -74,17 +76,19 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
   const { mesh, memberId } = stores.identity.meshFile
   const open = makeOpener({ meshId: mesh.mesh_id, boxKeys, members })
+  const skipped = new SkippedRecipients(log.send)
   const recipients = new Recipients({
     members,
     request,
     refreshDirectory: directory.refresh,
     onAnswered: (destination) => sender.recipientsAnswered(destination),
+    skipped,
     runtime,
     log: log.send,
   })
   const randomPool = new RandomPool()
   const randomBytes = (length: number) => randomPool.take(length)
-  const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, randomBytes })
+  const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, skipped, randomBytes })
   const seal = (row: OutboxRow) => sealer.seal(row)
   const sender = new Sender({
     outbox,
@@ -124,7 +128,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const acceptSend = new AcceptSend(sending)
   const operate = new OperateOutbox(sending)
   return {
-    ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, sender },
+    ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, skipped, sender },
     ...{ receiver, readReporter, reopener, publisher, link },
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }

@@ -10,6 +10,7 @@ import type { Outbox } from './outbox/outbox.ts'
 import type { Receiver } from './receive/receive.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sender } from './send/sender.ts'
+import type { SkippedRecipients } from './send/skipped-recipients.ts'
 
 export interface HealthSources {
   readonly self: {
@@ -32,6 +33,7 @@ export interface HealthSources {
   readonly members: Members
   readonly events: Events
   readonly sender: Sender
+  readonly skipped: SkippedRecipients
   readonly receiver: Receiver
   readonly disk: DiskWatch
   readonly raised: Health
@@ -74,7 +76,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, sender, receiver, disk, raised } = sources
+  const { link, outbox, sender, skipped, receiver, disk, raised } = sources
   const linkStatus = link.status()
   const { conflict } = linkStatus
   const { dead } = outbox.counts()
@@ -85,6 +87,7 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...(linkStatus.connected ? [] : [linkCondition(linkStatus)]),
     ...(sender.condition === null ? [] : [condition('send_failed', sender.condition.detail)]),
     ...(receiver.condition === null ? [] : [condition('receive_failed', receiver.condition.detail)]),
+    ...(skipped.members === 0 ? [] : [condition('recipients_skipped', `${skipped.members} members`)]),
     ...(dead === 0 ? [] : [condition('outbox_dead_rows', `${dead} dead`)]),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),

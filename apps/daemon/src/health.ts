@@ -59,6 +59,12 @@ const conditions = {
     text: 'The archive of replaced keys could not be used: messages sealed to them cannot be opened',
     remedy: 'Look at the file that was moved aside; restoring an older one from a backup brings the keys back',
   },
+  recipients_skipped: {
+    severity: 'info',
+    text: 'Subscribers of topics get none of the messages, since they cannot be sealed for',
+    remedy:
+      '`claudemesh daemon logs` names them (recipient_skipped); they must rotate their keys, or an admin revokes them',
+  },
   outbox_dead_rows: {
     severity: 'warning',
     text: 'Messages could not be sent and wait for a decision',

@@ -130,7 +130,7 @@ function declareProcess(registry: Registry, sources: MetricSources): void {
 }
 
 function declareQueues(registry: Registry, sources: MetricSources): void {
-  const { outbox, inbox, members, receiver, runtime, maxAgeHours } = sources
+  const { outbox, inbox, members, skipped, receiver, runtime, maxAgeHours } = sources
   declare(registry, {
     name: 'outbox_rows',
     help: 'Rows of the outbox by status',
@@ -163,6 +163,18 @@ function declareQueues(registry: Registry, sources: MetricSources): void {
     help: 'Member records of the broker that did not prove themselves since the start, by reason',
     labels: ['reason'],
     read: () => [...members.ignored()].map(([reason, count]) => [{ reason }, count]),
+  })
+  declareTotal(registry, {
+    name: 'revocation_lists_ignored',
+    help: 'Revocation lists of the broker that did not prove themselves since the start, by reason',
+    labels: ['reason'],
+    read: () => [...members.revocations.ignored].map(([reason, count]) => [{ reason }, count]),
+  })
+  declareTotal(registry, {
+    name: 'recipients_skipped',
+    help: 'Subscribers that a message to a topic was not sealed for since the start, by reason; once per message',
+    labels: ['reason'],
+    read: () => Object.entries(skipped.totals).map(([reason, count]) => [{ reason }, count]),
   })
 }
 

@@ -7,6 +7,7 @@ import { countingLog } from '../../../../test/support/silent-log.ts'
 import { recipientAsksMax, recipientsAbsentMs, recipientsRetryMs, recipientsWaitMs } from '../limits.ts'
 import type { TopicRecipients } from '../members/topic-recipients.ts'
 import { Recipients, type RecipientsOptions } from './recipients.ts'
+import { SkippedRecipients } from './skipped-recipients.ts'
 
 const dmTo = (name: string): Destination => ({ kind: 'dm', ref: memberIdOf(name) })
 const builds: Destination = { kind: 'topic', ref: 'builds' }
@@ -28,6 +29,7 @@ class Mesh {
   /** Called when the broker has been asked, before it answers. */
   onAsked: () => void = () => undefined
   refreshes = 0
+  readonly skipped = new SkippedRecipients(this.log.log)
   readonly recipients = new Recipients({
     members: {
       findById: (memberId) => {
@@ -55,6 +57,7 @@ class Mesh {
       for (const [memberId, status] of this.listed) this.known.set(memberId, status)
     },
     onAnswered: ({ kind, ref }) => this.answered.push(`${kind} ${ref}`),
+    skipped: this.skipped,
     runtime: this.runtime,
     log: this.log.log,
   })
@@ -215,8 +218,8 @@ describe('a topic', () => {
     for (let times = 0; times < 3; times += 1) {
       expect(mesh.sealedFor(builds, ['bob', 'carol', 'mallory'])).toEqual([['bob'], 1])
     }
-    expect(mesh.recipients.unverifiable).toBe(1)
-    expect(mesh.log.lines.filter((line) => line === 'subscriber_not_verifiable')).toHaveLength(1)
+    expect(mesh.skipped).toMatchObject({ members: 1, totals: { unverifiable: 3, key_unusable: 0 } })
+    expect(mesh.log.lines.filter((line) => line === 'recipient_skipped')).toHaveLength(1)
   })
 
   test('does not have the directory read for each reading with the same stranger in it', async () => {

@@ -28,6 +28,7 @@ import type { Log } from '../log.ts'
 import type { TopicRecipients } from '../members/topic-recipients.ts'
 import type { Runtime } from '../runtime.ts'
 import { Findings } from './findings.ts'
+import type { SkippedRecipients } from './skipped-recipients.ts'
 
 /** The part of the directory that sealing needs. */
 interface RecipientDirectory {
@@ -56,6 +57,7 @@ export interface RecipientsOptions {
   readonly refreshDirectory: () => Promise<void>
   /** What was asked for a destination has been answered. */
   readonly onAnswered: (destination: Destination) => void
+  readonly skipped: SkippedRecipients
   readonly runtime: Runtime
   readonly log: Log
 }
@@ -70,8 +72,6 @@ export class Recipients {
   readonly #absent: Findings<true>
   /** Destinations for which the broker gave no answer; not asked for again at once. */
   readonly #unanswered: Findings<Destination>
-  /** Subscribers of whom it was said that they are not sealed for. */
-  readonly #unverifiable = new Set<string>()
 
   constructor(options: RecipientsOptions) {
     this.#options = options
@@ -80,11 +80,6 @@ export class Recipients {
     this.#refusals = new Findings({ ...kept, lifeMs: recipientsAbsentMs })
     this.#absent = new Findings({ ...kept, lifeMs: recipientsAbsentMs })
     this.#unanswered = new Findings({ ...kept, lifeMs: recipientsRetryMs })
-  }
-
-  /** Subscribers that cannot be verified and so are not sealed for, since the start. */
-  get unverifiable(): number {
-    return this.#unverifiable.size
   }
 
   lookUp(destination: Destination): RecipientsLookUp {
@@ -124,17 +119,13 @@ export class Recipients {
   }
 
   #verified(memberIds: readonly string[]): Recipient[] {
+    const { members, skipped } = this.#options
     return memberIds.flatMap((memberId) => {
-      const member = this.#options.members.findById(memberId)
-      if (member === null) this.#tellUnverifiable(memberId)
+      const member = members.findById(memberId)
+      if (member === null) skipped.note(memberId, 'unverifiable')
+      else skipped.clear(memberId, 'unverifiable')
       return member?.status === 'active' ? [member] : []
     })
-  }
-
-  #tellUnverifiable(memberId: string): void {
-    if (this.#unverifiable.has(memberId) || this.#unverifiable.size >= recipientFindingsMax) return
-    this.#unverifiable.add(memberId)
-    this.#options.log.warn({ member_id: memberId }, 'subscriber_not_verifiable')
   }
 
   // ---- asking ------------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ import { open, PairwiseKeys } from '@claudemesh/sealing'
 import { describe, expect, test, vi } from 'vitest'
 import { memberIdOf } from '../../../../test/support/inbox-drafts.ts'
 import { draftOf, TestRuntime } from '../../../../test/support/outbox.ts'
+import { countingLog } from '../../../../test/support/silent-log.ts'
 import { OwnBoxKeys } from '../box-keys.ts'
 import type { OutboxDraft, OutboxRow } from '../outbox/outbox.ts'
 import { summaryOfDraft } from '../outbox/rows.ts'
 import type { RecipientsLookUp } from './recipients.ts'
 import { Sealer } from './seal.ts'
+import { SkippedRecipients } from './skipped-recipients.ts'
 
 const agreements = vi.hoisted(() => ({ count: 0 }))
 // The one primitive that must not run for a known peer is counted where it is called: in node:crypto.
@@ -36,8 +38,10 @@ function sealing(found: RecipientsLookUp) {
       return found
     },
   }
-  const sealer = new Sealer({ meshId, selfId: memberIdOf('me'), boxKeys, recipients, randomBytes })
-  return { sealer, asked }
+  const { log, lines } = countingLog()
+  const skipped = new SkippedRecipients(log)
+  const sealer = new Sealer({ meshId, selfId: memberIdOf('me'), boxKeys, recipients, skipped, randomBytes })
+  return { sealer, asked, skipped, lines }
 }
 
 function rowOf(fields: Partial<OutboxDraft> & { readonly text?: string } = {}): OutboxRow {
@@ -125,6 +129,26 @@ describe('sealing a row', () => {
     const row = rowOf({ destinationKind: 'topic', destinationRef: 'builds' })
     const outcome = sealing(known([], 1)).sealer.seal(row)
     expect('sealed' in outcome && openedBy('me', row, outcome.sealed).ok).toBe(true)
+  })
+
+  test('leaves out a subscriber whose key nobody can seal to, counts each time and tells of it once', () => {
+    const unusable = { memberId: memberIdOf('mallory'), boxKey: '00'.repeat(32) }
+    const members = [recipient('bob'), unusable, recipient('carol')]
+    const { sealer, skipped, lines } = sealing({ kind: 'known', members, epoch: 1 })
+    for (let times = 1; times <= 3; times += 1) {
+      const row = rowOf({ destinationKind: 'topic', destinationRef: 'builds' })
+      const outcome = sealer.seal(row)
+      for (const name of ['bob', 'carol'] as const) {
+        expect('sealed' in outcome && openedBy(name, row, outcome.sealed).ok).toBe(true)
+      }
+      expect(skipped.totals).toEqual({ unverifiable: 0, key_unusable: times })
+    }
+    expect(skipped.members).toBe(1)
+    expect(lines).toEqual(['recipient_skipped'])
+    // With new keys it is sealed for again, and is no longer among those who are not.
+    members.splice(1, 1, { ...unusable, boxKey: generateBoxKeyPair().publicKey })
+    sealer.seal(rowOf({ destinationKind: 'topic', destinationRef: 'builds' }))
+    expect(skipped).toMatchObject({ members: 0, totals: { key_unusable: 3 } })
   })
 
   const crowd = Array.from({ length: limits.recipientsMax + 1 }, (_, n) => ({

@@ -5,7 +5,8 @@
  * 1. Nothing of a row leaves this host in another form: what a claim freezes comes from here.
  * 2. It is sealed for the recipients and for the sender itself, whose own other devices and later readings open it; with
  *    as many recipients as a message can have, for these alone.
- * 3. A row that cannot be sealed says why, or that its recipients are being asked for. It never throws for either.
+ * 3. A subscriber with a key that nobody can seal to gets nothing, and is counted; it keeps nobody else from it.
+ * 4. A row that cannot be sealed says why, or that its recipients are being asked for. It never throws for either.
  */
 import { type Destination, type ErrorCode, limits, MeshError, wireFingerprint } from '@claudemesh/protocol'
 import { type Recipient, seal } from '@claudemesh/sealing'
@@ -13,6 +14,7 @@ import type { OwnBoxKeys } from '../box-keys.ts'
 import type { OutboxRow, SealedMessage, SealPostponement, SealRefusal } from '../outbox/outbox.ts'
 import { errorText } from './outcome-table.ts'
 import type { RecipientsLookUp } from './recipients.ts'
+import type { SkippedRecipients } from './skipped-recipients.ts'
 
 /** What becomes of one row that is to be sealed. */
 export type SealOutcome = SealedMessage | SealRefusal | SealPostponement
@@ -23,6 +25,7 @@ export interface SealerOptions {
   readonly selfId: string
   readonly boxKeys: OwnBoxKeys
   readonly recipients: { lookUp(destination: Destination): RecipientsLookUp }
+  readonly skipped: SkippedRecipients
   /** Cryptographically secure. */
   readonly randomBytes: (length: number) => Buffer
 }
@@ -54,6 +57,10 @@ export class Sealer {
     if (row.destinationKind === 'dm' && recipient !== undefined && keys.keyFor(recipient.boxKey) === null) {
       const code: ErrorCode = 'recipient_key_unusable'
       return { refused: `${code}: ${recipient.memberId} has a key that nobody can seal to` }
+    }
+    for (const { memberId, boxKey } of found.members) {
+      if (keys.keyFor(boxKey) === null) this.#options.skipped.note(memberId, 'key_unusable')
+      else this.#options.skipped.clear(memberId, 'key_unusable')
     }
     try {
       return this.#freeze(row, found)
