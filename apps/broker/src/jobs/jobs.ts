@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import { dedupeExpiry } from './dedupe-expiry.ts'
 import { draining } from './draining.ts'
 import { endedLeases } from './ended-leases.ts'
+import { forgetting } from './forgetting.ts'
 import { leaseExpiry } from './lease-expiry.ts'
 import { retention } from './retention.ts'
 import type { Job } from './runner.ts'
@@ -41,5 +42,12 @@ export function listJobs(parts: {
     dedupeExpiry({ store, runtime, intervalMs, expired: count('dedupe_expiry') }),
     endedLeases({ store, runtime, intervalMs: departureMs, isConnected, end }),
     draining({ store, runtime, intervalMs: departureMs, expired: count('draining'), wake }),
+    forgetting({
+      store,
+      runtime,
+      dedupeRetentionDays: config.settings.dedupeRetentionDays,
+      intervalMs,
+      expired: count('forgetting'),
+    }),
   ]
 }

@@ -71,6 +71,20 @@ export interface Departures {
     readonly rowsMax: number
   }): Promise<{ readonly rows: number; readonly notified: readonly MemberKey[] }>
 
+  /**
+   * Forgets ephemeral members that have no way back: they left, their lease ended longer ago than their mesh remembers
+   * ids, no message of theirs is kept and nothing waits for them. Which invites they used stays known, as does what the
+   * audit log says of them.
+   *
+   * @param options.dedupeRetentionDays for meshes that have no value of their own
+   * @returns how many
+   */
+  forgetMembers(options: {
+    readonly now: number
+    readonly dedupeRetentionDays: number
+    readonly rowsMax: number
+  }): Promise<number>
+
   /** Active ephemeral members whose lease is over, those first whose lease ended first. */
   listEndedLeases(options: { readonly now: number; readonly limit: number }): Promise<readonly MemberKey[]>
   /** Begins the leases of these members anew, or of all (`null`); whoever has none is passed over. */

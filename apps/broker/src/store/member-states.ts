@@ -16,7 +16,8 @@
  * |         | of it is subscribed; what waited for it is reported to the senders as undeliverable, reason left |
  * | revoked | as `left`, reason revoked, and it never comes back                                               |
  *
- * Every statement that changes the state names the one it comes from (sqlite/departure/statements.ts). The row stays in
- * all of them: an epoch that was given up does not come back, and an invite knows whom it admitted.
+ * Every statement that changes the state names the one it comes from (departure/statements.ts of each engine). The row
+ * stays in all of them: an epoch that was given up does not come back, and an invite knows whom it admitted. Only an
+ * ephemeral member that left is forgotten in the end: its keys are gone, so that it has no way back.
  */
 export type MemberStatus = 'active' | 'left' | 'revoked'

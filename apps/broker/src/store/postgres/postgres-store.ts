@@ -29,7 +29,7 @@ import { acceptAll } from './accept/accept.ts'
 import { findAccepted } from './accept/statements.ts'
 import { acknowledgeAll, claimNext, recordReadMarks } from './deliveries/deliveries.ts'
 import { giveBack, readHistory } from './deliveries/statements.ts'
-import { drain, leave } from './departure/depart.ts'
+import { drain, forgetMembers, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
 import { findRevocations, listEndedLeases, renewLeases } from './departure/statements.ts'
 import { admit } from './membership/admit.ts'
@@ -178,6 +178,10 @@ export class PostgresStore implements Store {
 
   drain(options: { at: number; rowsMax: number }) {
     return this.#pool.write((session) => drain(session, options))
+  }
+
+  forgetMembers(options: { now: number; dedupeRetentionDays: number; rowsMax: number }) {
+    return this.#pool.write((session) => forgetMembers(session, options))
   }
 
   listEndedLeases(options: { now: number; limit: number }) {

@@ -29,7 +29,7 @@ import { prepareAccept } from './accept/statements.ts'
 import { acknowledgeAll, claimNext, readHistory } from './deliveries/deliveries.ts'
 import { recordReadMarks } from './deliveries/read-marks.ts'
 import { prepareDeliveries } from './deliveries/statements.ts'
-import { drain, leave } from './departure/depart.ts'
+import { drain, forgetMembers, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
 import { prepareDepartures, prepareRevocations } from './departure/statements.ts'
 import { Leases } from './leases.ts'
@@ -170,6 +170,10 @@ export class SqliteStore implements Store {
 
   drain(options: { at: number; rowsMax: number }) {
     return this.#writer.write(() => drain(this.#statements, options))
+  }
+
+  forgetMembers(options: { now: number; dedupeRetentionDays: number; rowsMax: number }) {
+    return this.#writer.write(() => forgetMembers(this.#statements, options))
   }
 
   async listEndedLeases(options: { now: number; limit: number }) {

@@ -106,7 +106,5 @@ export async function forgetMembers(
   const meshIds = await listMeshesToForgetIn(session, options)
   if (meshIds.length === 0) return 0
   await lockMeshes(session, meshIds)
-  const forgotten = await deleteForgettable(session, options, meshIds)
-  crashPoint('broker.forget.before-commit')
-  return forgotten
+  return deleteForgettable(session, options, meshIds)
 }

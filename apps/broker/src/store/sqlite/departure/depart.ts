@@ -1,7 +1,7 @@
 /** Members that go, and what waits for them: see departures.ts for what is promised. */
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
-import type { Departure } from '../../departures.ts'
+import type { Departure, Departures } from '../../departures.ts'
 import type { MemberKey } from '../../rows.ts'
 import { leaveReceipt } from '../deliveries/deliveries.ts'
 import type { DeliveryStatements } from '../deliveries/statements.ts'
@@ -109,4 +109,14 @@ export function drain(
     }
   }
   return { rows, notified: [...notified.values()] }
+}
+
+/** Forgets members that have no way back. @returns how many */
+export function forgetMembers(
+  { departure }: DepartStatements,
+  { now, dedupeRetentionDays: days, rowsMax: limit }: Parameters<Departures['forgetMembers']>[0],
+): number {
+  const forgotten = departure.listForgettable({ now, days, limit })
+  for (const key of forgotten) assert.equal(departure.deleteMember(key), 1, 'whoever is forgotten had left')
+  return forgotten.length
 }

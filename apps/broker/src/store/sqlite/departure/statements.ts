@@ -43,6 +43,19 @@ export function prepareDepartures(db: Database) {
   const renewLeases = db.prepare<[number]>(`
     UPDATE member SET lease_until = ? + ephemeral_ttl_ms WHERE status = 'active' AND lease_until IS NOT NULL`)
 
+  const selectForgettable = db.prepare<{ now: number; days: number; limit: number }, MemberKey>(`
+    SELECT m.mesh_id AS meshId, m.member_id AS memberId FROM mesh h CROSS JOIN member m ON m.mesh_id = h.id
+     WHERE m.status = 'left' AND m.lease_until <= @now - coalesce(h.dedupe_retention_days, @days) * 86400000
+       AND m.draining = 0 AND m.epoch = 0
+       AND NOT EXISTS (SELECT 1 FROM client_message_dedupe d
+                        WHERE d.mesh_id = m.mesh_id AND d.sender = m.member_id AND d.history_available = 1)
+     LIMIT @limit`)
+  const deletePresence = db.prepare<[string, string]>(`DELETE FROM presence WHERE mesh_id = ? AND member_id = ?`)
+  const deletePast = db.prepare<[string, string]>(`
+    DELETE FROM topic_subscription_past WHERE mesh_id = ? AND member_id = ?`)
+  const deleteMember = db.prepare<[string, string]>(`
+    DELETE FROM member WHERE mesh_id = ? AND member_id = ? AND status = 'left'`)
+
   return {
     markLeft: (key: MemberKey): number => markLeft.run(key.meshId, key.memberId).changes,
     /** As `markLeft`, if the lease was over at that time. */
@@ -61,6 +74,14 @@ export function prepareDepartures(db: Database) {
       selectEndedLeases.all(options.now, options.limit),
     renewLease: (key: MemberKey, at: number): number => renewLease.run(at, key.meshId, key.memberId).changes,
     renewLeases: (at: number): number => renewLeases.run(at).changes,
+    listForgettable: (options: { now: number; days: number; limit: number }): readonly MemberKey[] =>
+      selectForgettable.all(options),
+    /** With its presence, its profile and the subscriptions that it had. */
+    deleteMember(key: MemberKey): number {
+      deletePresence.run(key.meshId, key.memberId)
+      deletePast.run(key.meshId, key.memberId)
+      return deleteMember.run(key.meshId, key.memberId).changes
+    },
   }
 }
 
