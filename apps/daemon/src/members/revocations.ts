@@ -28,6 +28,7 @@ export class Revocations {
   readonly #statements: MemberStatements
   readonly #mesh: { readonly mesh_id: string; readonly root_key: string }
   readonly #now: () => number
+  readonly #ignored = new Map<RevocationFault, number>()
   #newest: SignedRevocations | null
 
   constructor(o: {
@@ -48,6 +49,11 @@ export class Revocations {
     return this.#newest
   }
 
+  /** Lists that were not believed since the start, by reason. */
+  get ignored(): ReadonlyMap<RevocationFault, number> {
+    return this.#ignored
+  }
+
   /** @param chain a chain that was verified */
   isRevoked(chain: readonly Certificate[]): boolean {
     return this.#newest !== null && findRevocation({ list: this.#newest.list, chain }) !== null
@@ -59,7 +65,10 @@ export class Revocations {
     const { list, chain: issuerChain } = signed
     if (previous?.number === list.number && previous.signature === list.signature) return { kind: 'known' }
     const verdict = verifyRevocationList({ mesh: this.#mesh, list, issuerChain, previous, now: this.#now() })
-    if (!verdict.ok) return { kind: 'ignored', reason: verdict.reason }
+    if (!verdict.ok) {
+      this.#ignored.set(verdict.reason, (this.#ignored.get(verdict.reason) ?? 0) + 1)
+      return { kind: 'ignored', reason: verdict.reason }
+    }
     return immediate(this.#db, (tx) => {
       this.#statements.saveFact('revocations', signed)
       tx.afterCommit(() => {
