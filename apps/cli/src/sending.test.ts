@@ -56,7 +56,7 @@ test('an accepted message without a recipient is where it will ever be', () => {
 
 const answer = { status: 'done', client_message_id: 'key', outbox_id: 'row' } as const
 const notes: readonly {
-  readonly answer: Pick<SendResponse, 'state' | 'last_error' | 'recipient_count'>
+  readonly answer: Pick<SendResponse, 'state' | 'last_error' | 'recipient_count' | 'receipts'>
   readonly until: 'accepted' | 'delivered' | 'read'
   readonly note: RegExp | null
 }[] = [
@@ -78,6 +78,29 @@ const notes: readonly {
     answer: { state: 'dead', last_error: 'topic_unknown' },
     until: 'accepted',
     note: /^the message was not delivered: topic/,
+  },
+  {
+    answer: {
+      state: 'undeliverable',
+      recipient_count: 1,
+      receipts: [{ recipient: 'ann', state: 'undeliverable', at: 1, reason: 'revoked' }],
+    },
+    until: 'delivered',
+    note: /^the message was not delivered: revoked$/,
+  },
+  {
+    answer: {
+      state: 'undeliverable',
+      recipient_count: 3,
+      receipts: [
+        { recipient: 'ann', state: 'undeliverable', at: 1, reason: 'undecryptable' },
+        { recipient: 'ann', state: 'read', at: 2 },
+        { recipient: 'ben', state: 'undeliverable', at: 1, reason: 'left' },
+        { recipient: 'cem', state: 'undeliverable', at: 1, reason: 'left' },
+      ],
+    },
+    until: 'read',
+    note: /^the message was not delivered to 2 of 3 recipients: left$/,
   },
 ]
 

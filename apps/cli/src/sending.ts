@@ -137,10 +137,8 @@ export function notesOn(
   waiting: Pick<Waiting, 'waitMs' | 'until'>,
 ): readonly string[] {
   switch (outcome) {
-    case 'failed': {
-      const reason = answer.last_error ?? answer.receipts?.find((receipt) => receipt.state === 'undeliverable')?.reason
-      return [`the message was not delivered${reason === undefined ? '' : `: ${reason}`}`, ...inspect(answer)]
-    }
+    case 'failed':
+      return [whyFailed(answer), ...inspect(answer)]
     case 'nobody':
       return [`the broker has it, and nobody else subscribes to the topic: it will never be ${waiting.until}`]
     case 'not_yet':
@@ -151,6 +149,21 @@ export function notesOn(
     default:
       return outcome satisfies never
   }
+}
+
+/** For whom, where there are several, and why. */
+function whyFailed({
+  state,
+  receipts = [],
+  recipient_count: recipients = 1,
+  last_error: lastError,
+}: SendResponse): string {
+  const reached = new Set(receipts.flatMap((each) => (each.state === 'undeliverable' ? [] : [each.recipient])))
+  const lost = receipts.filter((each) => each.state === 'undeliverable' && !reached.has(each.recipient))
+  const isOfReceipts = state === 'undeliverable' && lost.length > 0
+  const reasons = isOfReceipts ? [...new Set(lost.flatMap((each) => each.reason ?? []))].join(', ') : (lastError ?? '')
+  const whom = isOfReceipts && recipients > 1 ? ` to ${lost.length} of ${recipients} recipients` : ''
+  return `the message was not delivered${whom}${reasons === '' ? '' : `: ${reasons}`}`
 }
 
 function whereItIs(state: SendState): string {

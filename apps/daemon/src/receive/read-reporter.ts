@@ -3,8 +3,8 @@
  *
  * 1. The table of reports is the truth and a wake-up is a hint. A report is settled when the broker has answered that it
  *    keeps it; until then it goes out again, also after a crash. The broker takes each once.
- * 2. Reports travel in batches, one at a time, with a rest after each: a reader that marks one message after the other
- *    costs a commit per batch and not per message.
+ * 2. Reports travel in batches, one at a time, with a rest after each that is not full: a reader that marks one message
+ *    after the other costs a commit per batch and not per message.
  * 3. A broker that fails is asked again after a growing delay. One that refuses, since it is older than the call, is not
  *    asked again on that connection.
  */
@@ -93,8 +93,10 @@ export class ReadReporter {
       if (this.#link === 'stopped') return 0
       reads.answered(last.seq)
       this.#failures = 0
-      if (batch.length === limits.itemsPerFrameMax) this.#isWoken = true
-      return readReportPauseMs
+      // A full batch was worth its commits, and there may be more.
+      if (batch.length < limits.itemsPerFrameMax) return readReportPauseMs
+      this.#isWoken = true
+      return 0
     } catch (error) {
       // Nothing is lost by waiting: the reports stay where they are.
       if (!(error instanceof MeshError)) throw error

@@ -46,11 +46,19 @@ export const sendQuerySchema = Type.Object(
   closed,
 )
 
+/** What is proven of a message at one recipient; there may be several for each. */
 export const receiptSchema = Type.Object({
   recipient: memberIdSchema,
-  state: Type.Union([Type.Literal('delivered'), Type.Literal('read'), Type.Literal('undeliverable')]),
+  state: Type.Union([Type.Literal('delivered'), Type.Literal('read'), Type.Literal('undeliverable')], {
+    description:
+      'delivered: it is in the inbox there; read: its reader marked it; undeliverable: it will not get there',
+  }),
   at: timeSchema,
-  reason: Type.Optional(Type.String()),
+  reason: Type.Optional(
+    Type.String({
+      description: 'why it is undeliverable: revoked, left, undecryptable, rejected, expired or max_deliveries',
+    }),
+  ),
 })
 
 /** What is proven of a send so far (02 §10); `dead` and `aborted` end it. */
