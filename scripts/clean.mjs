@@ -8,3 +8,4 @@ for (const workspace of ['packages', 'apps']) {
     rmSync(join(root, workspace, name, 'dist'), { recursive: true, force: true })
   }
 }
+rmSync(join(root, 'bench', 'dist'), { recursive: true, force: true })
