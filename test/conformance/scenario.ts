@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import type { MemberKey } from '../../apps/broker/src/store/rows.ts'
 import type { AcceptItem, AcceptOutcome, Admission } from '../../apps/broker/src/store/store.ts'
 import { type MemberIdentity, RawMesh } from '../support/raw-mesh.ts'
-import type { Engine } from './engines.ts'
+import type { Engine, Table } from './engines.ts'
 
 const dayMs = 86_400_000
 
@@ -124,4 +124,11 @@ export function acknowledge(
 
 export function historyIdOf(outcome: AcceptOutcome | undefined): number | null {
   return outcome?.kind === 'stored' ? outcome.historyId : null
+}
+
+/** How many rows each of the tables has. */
+export async function countAll(engine: Engine, tables: readonly Table[]): Promise<readonly number[]> {
+  const counts: number[] = []
+  for (const table of tables) counts.push(await engine.count(table))
+  return counts
 }
