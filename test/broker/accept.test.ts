@@ -85,10 +85,7 @@ describe('a send', () => {
         result: { status: 404, code: 'recipient_unknown' },
       },
       { item: message({ to: { kind: 'topic', ref: 'other' } }), result: { status: 404, code: 'topic_unknown' } },
-      {
-        item: message({ to: { kind: 'queue', ref: 'jobs' } }),
-        result: { status: 422, code: 'destination_unsupported' },
-      },
+      { item: message({ to: { kind: 'queue', ref: 'jobs' } }), result: { status: 404, code: 'queue_unknown' } },
       {
         item: { ...message({ to: self }), wire_fingerprint: '0'.repeat(64) },
         result: { status: 400, code: 'fingerprint_mismatch' },

@@ -21,6 +21,7 @@ import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { Presence } from './presence/presence.ts'
 import { endMembership } from './requests/leave.ts'
+import { QueueWaits } from './requests/queue-waits.ts'
 import type { RequestDependencies } from './requests/request-handler.ts'
 import type { Runtime } from './runtime.ts'
 import { assertRetention, settingsOf } from './settings.ts'
@@ -145,7 +146,8 @@ function build(dependencies: BrokerDependencies) {
   })
   const { leaseMs, slowConsumerMs } = config
   const deliverer = new Deliverer({ store, runtime, leaseMs, slowConsumerMs, report })
-  const batcher = buildBatcher(dependencies, { metrics, deliverer, report })
+  const queueWaits = new QueueWaits()
+  const batcher = buildBatcher(dependencies, { metrics, deliverer, queueWaits, report })
   /** Filled when the port is known; no connection comes before. */
   const origins = new Set<string>()
   const requests: RequestDependencies = {
@@ -154,6 +156,8 @@ function build(dependencies: BrokerDependencies) {
     isOnline: (member) => presence.isOnline(member),
     connections,
     wake: (member) => deliverer.wake(member),
+    queueWaits,
+    metrics,
     report,
   }
   const dispatching: DispatchDependencies = {
@@ -186,7 +190,7 @@ function build(dependencies: BrokerDependencies) {
     }),
     report,
   })
-  return { metrics, origins, failed, presence, deliverer, batcher, listener, jobs, log }
+  return { metrics, queueWaits, origins, failed, presence, deliverer, batcher, listener, jobs, log }
 }
 
 function proxiesOf({ trustedProxies }: BrokerConfig) {
@@ -208,17 +212,19 @@ const welcomeLimits = {
 interface Delivering {
   readonly metrics: Metrics
   readonly deliverer: Deliverer
+  readonly queueWaits: QueueWaits
   readonly report: Report
 }
 
 function buildBatcher({ config, store, runtime }: BrokerDependencies, parts: Delivering): Batcher {
-  const { metrics, deliverer, report } = parts
+  const { metrics, deliverer, queueWaits, report } = parts
   const accepting: AcceptDependencies = {
     store,
     rateLimit: new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() }),
     runtime,
     inlineBytes: config.inlineBytes,
     wake: (member) => deliverer.wake(member),
+    wakeQueue: (key, messages) => queueWaits.wake(key, messages),
     report,
   }
   return new Batcher({
@@ -274,7 +280,7 @@ async function announce(
   }
 }
 
-async function readMetrics({ metrics, listener, deliverer }: Parts, store: Store) {
+async function readMetrics({ metrics, listener, deliverer, queueWaits }: Parts, store: Store) {
   const open = [...listener.connections].filter((connection) => connection.state === 'open').length
   const { gauges } = metrics
   gauges.connections.set({ state: 'open' }, open)
@@ -284,6 +290,8 @@ async function readMetrics({ metrics, listener, deliverer }: Parts, store: Store
   gauges.meshes.set(meshes)
   gauges.members.set(members)
   gauges.deliveries_waiting.set(deliveries)
+  gauges.queue_waits.set(queueWaits.size)
+  for (const [state, count] of Object.entries(await store.queues.count())) gauges.queue_messages.set({ state }, count)
   return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
 }
 

@@ -65,6 +65,15 @@ export const unacknowledgedBytesMax = 8 * 1024 * 1024
 /** Bytes of sealed messages in one frame: their base64 and 256 headers stay within the frame. */
 export const deliverBytesMax = 560 * 1024
 
+// ---- work queues ---------------------------------------------------------------------------------------------------
+
+/** How often a call that waits for work looks by itself, whether it is woken or not. */
+export const queueLookIntervalMs = 5_000
+/** How often messages are looked for whose last lease is over. */
+export const queueLeasesIntervalMs = 1_000
+/** Queues in one page: each is counted out. */
+export const queuesPerPageMax = 16
+
 // ---- jobs ----------------------------------------------------------------------------------------------------------
 
 /** Rows that one step of a job touches before accepting gets its turn again. */

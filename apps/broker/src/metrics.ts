@@ -6,6 +6,8 @@ const gauges = {
   connections: { help: 'Connections, by state', labelNames: ['state'] },
   unacknowledged: { help: 'Deliveries and receipts pushed and not acknowledged', labelNames: [] },
   deliveries_waiting: { help: 'Deliveries in the queue, counted up to 100001', labelNames: [] },
+  queue_messages: { help: 'Messages in work queues, by state, each counted up to 100001', labelNames: ['state'] },
+  queue_waits: { help: 'Calls that wait for work', labelNames: [] },
   members: { help: 'Members known', labelNames: [] },
   meshes: { help: 'Meshes registered', labelNames: [] },
 } as const
@@ -17,6 +19,9 @@ const counters = {
   invalid_frames: { help: 'Frames that were not well-formed or came at the wrong time', labelNames: [] },
   sends: { help: 'Messages judged, by status of the result', labelNames: ['status'] },
   acknowledgements: { help: 'Deliveries and receipts acknowledged, by outcome', labelNames: ['outcome'] },
+  queue_takes: { help: 'Messages of work queues given out', labelNames: [] },
+  queue_settlements: { help: 'Messages of work queues settled, by outcome', labelNames: ['outcome'] },
+  queue_deaths: { help: 'Messages of work queues that were dead when their last lease was over', labelNames: [] },
   expired_rows: { help: 'Rows deleted because their time was over, by job', labelNames: ['job'] },
   failures: { help: 'Failures that were logged as errors', labelNames: [] },
 } as const

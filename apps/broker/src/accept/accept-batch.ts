@@ -12,6 +12,7 @@
 import { limits, type SendItem, type SendResult, wireFingerprint } from '@claudemesh/protocol'
 import type { Runtime } from '../runtime.ts'
 import { dedupeExpiry, type MeshSettings } from '../settings.ts'
+import type { QueueKey } from '../store/queues.ts'
 import type { Accepted, MemberKey, MessageKey } from '../store/rows.ts'
 import type { AcceptItem, Store } from '../store/store.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -31,6 +32,8 @@ export interface AcceptDependencies {
   readonly inlineBytes: number
   /** Told of each member for whom something waits now. */
   readonly wake: (member: MemberKey) => void
+  /** Told of each queue in which so many more messages wait now. */
+  readonly wakeQueue: (key: QueueKey, messages: number) => void
   /** Told of each failure that the sender only sees as a 5xx. */
   readonly report: (error: unknown) => void
 }
@@ -72,6 +75,8 @@ export async function acceptBatch(
   for (const [position, { item }] of candidates.entries()) {
     const outcome = outcomes[position]
     if (outcome?.kind !== 'stored') continue
+    if (item.destination.kind === 'queue')
+      dependencies.wakeQueue({ meshId: item.meshId, queue: item.destination.ref }, 1)
     for (const memberId of outcome.recipients) dependencies.wake({ meshId: item.meshId, memberId })
   }
   return submissions.map((_, index) => resultAt(results, index))
@@ -105,7 +110,6 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
   const { item, sender } = submission
   const { sealed, fingerprint } = message
   const id = item.client_message_id
-  if (item.destination.kind === 'queue') return { ok: false, result: refuse(id, 'destination_unsupported') }
   if (sealed.length > dependencies.inlineBytes + limits.sealedOverheadBytesMax) {
     return { ok: false, result: refuse(id, 'payload_too_large') }
   }

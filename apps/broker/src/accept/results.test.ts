@@ -4,7 +4,7 @@ import type { AcceptItem, AcceptOutcome } from '../store/store.ts'
 import { answerKnown, answerOutcome } from './results.ts'
 
 const fingerprint = Buffer.alloc(32, 1)
-const item = { clientMessageId: 'id', fingerprint } as AcceptItem
+const item = { clientMessageId: 'id', fingerprint, destination: { kind: 'topic', ref: 'news' } } as AcceptItem
 const accepted = {
   brokerMessageId: '01J0000000000000000000000A',
   historyId: 7,
@@ -40,6 +40,7 @@ const rows: readonly { readonly outcome: AcceptOutcome; readonly result: object 
   { outcome: { kind: 'recipient_unknown' }, result: { status: 404, code: 'recipient_unknown' } },
   { outcome: { kind: 'recipient_revoked' }, result: { status: 403, code: 'member_revoked' } },
   { outcome: { kind: 'topic_unknown' }, result: { status: 404, code: 'topic_unknown' } },
+  { outcome: { kind: 'queue_unknown' }, result: { status: 404, code: 'queue_unknown' } },
   {
     outcome: { kind: 'recipients_stale', recipientsEpoch: 4 },
     result: { status: 409, code: 'recipients_stale', recipients_epoch: 4 },
@@ -59,6 +60,12 @@ test('every outcome of the transaction has its result', () => {
   for (const { outcome, result } of rows) {
     expect(answerOutcome(item, outcome)).toEqual({ client_message_id: 'id', ...result })
   }
+})
+
+test('one of the consumers of a queue gets a message', () => {
+  const outcome = { kind: 'stored', brokerMessageId: accepted.brokerMessageId, historyId: 7, recipients: [] } as const
+  const sent: AcceptItem = { ...item, destination: { kind: 'queue', ref: 'jobs' } }
+  expect(answerOutcome(sent, outcome)).toMatchObject({ status: 201, recipient_count: 1 })
 })
 
 test('a failure of this side is never answered with a status that ends the send for good', () => {

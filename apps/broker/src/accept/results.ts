@@ -46,6 +46,7 @@ const refusalOf = {
   recipient_unknown: 'recipient_unknown',
   recipient_revoked: 'member_revoked',
   topic_unknown: 'topic_unknown',
+  queue_unknown: 'queue_unknown',
 } as const satisfies Record<string, ErrorCode>
 
 /** The answer for an item that went through the transaction. */
@@ -58,7 +59,8 @@ export function answerOutcome(item: AcceptItem, outcome: AcceptOutcome): SendRes
         status: 201,
         broker_message_id: outcome.brokerMessageId,
         history_id: String(outcome.historyId),
-        recipient_count: outcome.recipients.length,
+        // One of a queue's consumers gets it.
+        recipient_count: item.destination.kind === 'queue' ? 1 : outcome.recipients.length,
       }
     case 'known':
       return answerKnown(item, outcome.accepted)
@@ -71,6 +73,7 @@ export function answerOutcome(item: AcceptItem, outcome: AcceptOutcome): SendRes
     case 'recipient_unknown':
     case 'recipient_revoked':
     case 'topic_unknown':
+    case 'queue_unknown':
       return refuse(clientMessageId, refusalOf[outcome.kind])
     default:
       return outcome satisfies never

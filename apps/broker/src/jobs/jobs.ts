@@ -1,6 +1,6 @@
 import type { BrokerConfig } from '../config.ts'
 import type { Deliverer } from '../deliver/deliver.ts'
-import { departureIntervalMs } from '../limits.ts'
+import { departureIntervalMs, queueLeasesIntervalMs } from '../limits.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import type { MemberKey } from '../store/rows.ts'
@@ -10,6 +10,7 @@ import { draining } from './draining.ts'
 import { endedLeases } from './ended-leases.ts'
 import { forgetting } from './forgetting.ts'
 import { leaseExpiry } from './lease-expiry.ts'
+import { queueLeases } from './queue-leases.ts'
 import { retention } from './retention.ts'
 import type { Job } from './runner.ts'
 
@@ -41,6 +42,11 @@ export function listJobs(parts: {
     }),
     dedupeExpiry({ store, runtime, intervalMs, expired: count('dedupe_expiry') }),
     endedLeases({ store, runtime, intervalMs: departureMs, isConnected, end }),
+    queueLeases({
+      ...{ store, runtime, wake },
+      intervalMs: Math.min(queueLeasesIntervalMs, intervalMs),
+      buried: (rows) => metrics.counters.queue_deaths.inc(rows),
+    }),
     draining({ store, runtime, intervalMs: departureMs, expired: count('draining'), wake }),
     forgetting({
       store,

@@ -16,7 +16,8 @@ export const pageHistory: RequestHandler<'history.page'> = async ({ store }, cal
   }
 }
 
-function toHistoryItem(message: Message): HistoryItem {
+/** A message as it travels. */
+export function toHistoryItem(message: Message): HistoryItem {
   return {
     broker_message_id: message.brokerMessageId,
     history_id: String(message.historyId),

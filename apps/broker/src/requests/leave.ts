@@ -34,10 +34,12 @@ export async function endMembership(
 
 /** Tells whose topics have other recipients now, and hands out the receipts that departures have left. */
 export function announceDeparture(
-  { connections, wake }: Pick<RequestDependencies, 'connections' | 'wake'>,
+  { connections, wake, queueWaits }: Pick<RequestDependencies, 'connections' | 'wake' | 'queueWaits'>,
   meshId: string,
   { topics, notified }: Departure,
 ): void {
   connections.broadcast(meshId, topics.map(toTopicEvent))
   for (const memberId of notified) wake({ meshId, memberId })
+  // What those who went had leased can be taken by others.
+  queueWaits.wakeMesh(meshId)
 }

@@ -1,7 +1,9 @@
 import type { BrokerEvent, CloseName, Operation, RequestParams, RequestResult } from '@claudemesh/protocol'
+import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import type { MemberKey } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
+import type { QueueWaits, Wake } from './queue-waits.ts'
 
 /** What the correlated calls work with. */
 export interface RequestDependencies {
@@ -11,6 +13,9 @@ export interface RequestDependencies {
   readonly connections: LiveConnections
   /** Something may wait for this member. */
   readonly wake: (member: MemberKey) => void
+  /** Who waits for work. */
+  readonly queueWaits: QueueWaits
+  readonly metrics: Pick<Metrics, 'counters'>
   /** Told of failures that are not the caller's. */
   readonly report: (error: unknown) => void
 }
@@ -25,12 +30,32 @@ interface LiveConnections {
   finish(member: MemberKey, name: CloseName): void
 }
 
+/** One call of one connection. */
+export interface Call {
+  /** Monotonic milliseconds. */
+  readonly askedAt: number
+  /** Aborted when nothing more comes from the connection: whoever waits for it waits no longer. */
+  readonly ended: AbortSignal
+}
+
+/** A call that has nothing to answer yet, and gives its turn to others until it goes on. */
+export class Postponed<R> {
+  readonly until: Promise<Wake | null>
+  readonly again: (wake: Wake | null) => Promise<R | Postponed<R>>
+
+  constructor(until: Promise<Wake | null>, again: (wake: Wake | null) => Promise<R | Postponed<R>>) {
+    this.until = until
+    this.again = again
+  }
+}
+
 /** Serves one operation for one member. A MeshError is answered with its status and code. */
 export type RequestHandler<O extends Operation> = (
   dependencies: RequestDependencies,
   caller: MemberKey,
   params: RequestParams<O>,
-) => Promise<RequestResult<O>>
+  call: Call,
+) => Promise<RequestResult<O> | Postponed<RequestResult<O>>>
 
 /** Bytes of sealed messages, or of member records, in one response: their JSON stays within a frame. */
 export const responseBytesMax = 512 * 1024

@@ -5,13 +5,15 @@ import { pageHistory } from './history.ts'
 import { leaveMesh } from './leave.ts'
 import { listMembers } from './members.ts'
 import { setProfile } from './profile.ts'
+import { settleWork, takeWork } from './queue-work.ts'
+import { consumeQueue, dropDead, leaveQueue, listConsumers, listDead, listQueues, requeueDead } from './queues.ts'
 import { reportRead } from './receipts.ts'
 import { listRecipients } from './recipients.ts'
-import type { RequestDependencies, RequestHandler } from './request-handler.ts'
+import { type Call, Postponed, type RequestDependencies, type RequestHandler } from './request-handler.ts'
 import { getRevocations, putRevocations } from './revocations.ts'
 import { listTopics, subscribeTopic, unsubscribeTopic } from './topics.ts'
 
-const handlers: { readonly [O in Operation]?: RequestHandler<O> } = {
+const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
   'members.list': listMembers,
   'topics.list': listTopics,
   'topics.subscribe': subscribeTopic,
@@ -23,19 +25,42 @@ const handlers: { readonly [O in Operation]?: RequestHandler<O> } = {
   'revocations.put': putRevocations,
   'receipts.read': reportRead,
   'history.page': pageHistory,
+  'queues.list': listQueues,
+  'queues.consume': consumeQueue,
+  'queues.leave': leaveQueue,
+  'queues.recipients': listConsumers,
+  'queues.take': takeWork,
+  'queues.settle': settleWork,
+  'queues.dead': listDead,
+  'queues.requeue': requeueDead,
+  'queues.drop': dropDead,
 }
 
 /**
  * Never throws what the caller can know: a MeshError becomes a response with its status and code. One that is the
  * broker's own fault is reported as well, since the caller cannot mend it.
  */
-export async function answerRequest(
+export function answerRequest(
   dependencies: RequestDependencies,
   caller: MemberKey,
   request: Frame<'request'>,
-): Promise<Frame<'response'>> {
+  call: Call,
+): Promise<Answer> {
+  return answer(dependencies, request, () => run(dependencies, caller, request, call))
+}
+
+type Answer = Frame<'response'> | Postponed<Frame<'response'>>
+
+async function answer(
+  dependencies: RequestDependencies,
+  request: Frame<'request'>,
+  serve: () => Promise<unknown>,
+): Promise<Answer> {
   try {
-    const result = await run(dependencies, caller, request)
+    const result = await serve()
+    if (result instanceof Postponed) {
+      return new Postponed(result.until, (wake) => answer(dependencies, request, () => result.again(wake)))
+    }
     return { type: 'response', request_id: request.request_id, status: 200, result }
   } catch (error) {
     if (!(error instanceof MeshError)) throw error
@@ -49,13 +74,12 @@ async function run(
   dependencies: RequestDependencies,
   caller: MemberKey,
   { op, params }: Frame<'request'>,
+  call: Call,
 ): Promise<unknown> {
-  if (!isOperation(op) || handlers[op] === undefined) {
-    throw new MeshError('not_found', { detail: `there is no operation ${op}` })
-  }
+  if (!isOperation(op)) throw new MeshError('not_found', { detail: `there is no operation ${op}` })
   const fault = findParamsFault(op, params)
   if (fault !== null) throw new MeshError('invalid_request', { detail: fault })
   // The parameters have just been checked against this operation's schema.
-  const handler = handlers[op] as (d: RequestDependencies, c: MemberKey, p: unknown) => Promise<unknown>
-  return handler(dependencies, caller, params)
+  const handler = handlers[op] as (d: RequestDependencies, c: MemberKey, p: unknown, call: Call) => Promise<unknown>
+  return handler(dependencies, caller, params, call)
 }

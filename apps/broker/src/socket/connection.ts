@@ -212,6 +212,7 @@ export class Connection {
   finish(name: CloseName): void {
     if (this.#state === 'closing') return
     this.#finishing = name
+    this.turns.end()
     this.#socket.pause()
     this.#endIfAnswered()
   }
@@ -270,7 +271,7 @@ export class Connection {
     if (this.#state === 'closing') return
     const wasGreeting = this.isGreeting
     this.#move('closing')
-    this.turns.look()
+    this.turns.end()
     if (wasGreeting) this.#events.greeted()
     this.#events.left()
   }

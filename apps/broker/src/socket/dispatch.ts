@@ -5,7 +5,7 @@ import type { Deliverer } from '../deliver/deliver.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Presence } from '../presence/presence.ts'
 import { toMemberRecord } from '../requests/members.ts'
-import type { RequestDependencies } from '../requests/request-handler.ts'
+import { Postponed, type RequestDependencies } from '../requests/request-handler.ts'
 import { answerRequest } from '../requests/requests.ts'
 import type { Member } from '../store/rows.ts'
 import type { Connection } from './connection.ts'
@@ -110,13 +110,32 @@ const handlers: Handlers = {
     const cost = { messages: 0, bytes: 0, requests: 1 }
     connection.begin(cost)
     try {
-      await connection.turns.take(async () =>
-        connection.send(await answerRequest(dependencies.requests, connection.identity, frame)),
-      )
+      await answerInTurn(dependencies, connection, frame)
     } finally {
       connection.answered(cost)
     }
   },
+}
+
+/** A call that waits does so between two turns. */
+async function answerInTurn(
+  { requests }: DispatchDependencies,
+  connection: Connection,
+  frame: Frame<'request'>,
+): Promise<void> {
+  const { turns, identity } = connection
+  const call = { askedAt: requests.runtime.monotonicMs(), ended: turns.ended }
+  let next = () => answerRequest(requests, identity, frame, call)
+  for (;;) {
+    const answer = await turns.take(async () => {
+      const found = await next()
+      if (!(found instanceof Postponed)) connection.send(found)
+      return found
+    })
+    if (!(answer instanceof Postponed)) return
+    const wake = await answer.until
+    next = () => answer.again(wake)
+  }
 }
 
 /** Hands a frame to its handler. Where one fails, the peer is told to come back: the fault is on this side. */

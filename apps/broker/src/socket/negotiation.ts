@@ -16,6 +16,7 @@ export function offerFeatures(settings: MeshSettings, inlineBytes: number): Supp
     // There is no relay for larger content yet, so that a blob is no larger than what travels inline.
     max_payload: { version: 1, inline_bytes: inlineBytes, blob_bytes: inlineBytes },
     mention_index: { version: 1 },
+    work_queue: { version: 1 },
   }
 }
 

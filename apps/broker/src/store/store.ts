@@ -14,6 +14,7 @@
 import type { Admission as InviteUse } from '@claudemesh/identity'
 import type { Certificate, DeliveryOutcome, Destination, MeshRecord, Priority } from '@claudemesh/protocol'
 import type { Departures } from './departures.ts'
+import type { Queues } from './queues.ts'
 import type { Accepted, Delivery, Member, MemberKey, Mesh, Message, MessageKey, Receipt, Topic } from './rows.ts'
 
 /** A member whose hello has been verified, asking to be let in. */
@@ -82,7 +83,15 @@ export type AcceptOutcome =
     }
   /** The id was there already, by an earlier send or by one that won a race. */
   | { readonly kind: 'known'; readonly accepted: Accepted }
-  | { readonly kind: 'sender_left' | 'sender_revoked' | 'recipient_unknown' | 'recipient_revoked' | 'topic_unknown' }
+  | {
+      readonly kind:
+        | 'sender_left'
+        | 'sender_revoked'
+        | 'recipient_unknown'
+        | 'recipient_revoked'
+        | 'topic_unknown'
+        | 'queue_unknown'
+    }
   | { readonly kind: 'recipients_stale'; readonly recipientsEpoch: number }
   /** The storage failed, or something of ours did. Nothing of the item was kept. */
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -135,6 +144,8 @@ export interface Retention {
 }
 
 export interface Store extends Departures {
+  readonly queues: Queues
+
   /**
    * Lets a member in: registers its mesh, inserts or renews the member, and consumes the uses of the invites in its
    * chain, each once per invite and admitted member. All of it or nothing. The mesh's root key, once registered, and
@@ -155,7 +166,9 @@ export interface Store extends Departures {
    * history row, one delivery row per recipient and mention rows are there when this returns, or none of them.
    *
    * Of any number of items with one key exactly one is ever stored. The history ids of a mesh have no gap: a rejected
-   * item takes none. A sender is no recipient of its own topic message; it is one of a dm to itself.
+   * item takes none. A sender is no recipient of its own topic message; it is one of a dm to itself. A message to a queue
+   * has no recipients: it waits for one of the consumers to take it. As long as there is none the queue is
+   * `recipients_stale`, whatever the epoch.
    */
   acceptBatch(items: readonly AcceptItem[]): Promise<readonly AcceptOutcome[]>
 

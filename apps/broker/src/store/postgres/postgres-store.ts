@@ -46,11 +46,13 @@ import { findMesh, listMeshesWithSettings } from './membership/statements.ts'
 import { subscribe } from './membership/subscribe.ts'
 import { migrate } from './migrate.ts'
 import { Pool } from './pool.ts'
+import { PostgresQueues } from './queues/postgres-queues.ts'
 import { expireMessages } from './retention/expire-messages.ts'
 import { expireDedupe } from './retention/statements.ts'
 import { count, isReadOnly } from './statements.ts'
 
 export class PostgresStore implements Store {
+  readonly queues: PostgresQueues
   readonly #pool: Pool
   readonly #runtime: Runtime
   /** The last delivery id that each live connection of this broker has claimed: how far its claims are to be looked for. */
@@ -58,6 +60,7 @@ export class PostgresStore implements Store {
 
   private constructor(pool: Pool, runtime: Runtime) {
     this.#pool = pool
+    this.queues = new PostgresQueues(pool)
     this.#runtime = runtime
   }
 

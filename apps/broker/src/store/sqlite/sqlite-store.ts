@@ -36,6 +36,8 @@ import { Leases } from './leases.ts'
 import { admit } from './membership/admit.ts'
 import { prepareAdmission, prepareDirectory } from './membership/statements.ts'
 import { subscribe } from './membership/subscribe.ts'
+import { SqliteQueues } from './queues/sqlite-queues.ts'
+import { prepareQueues, prepareWork } from './queues/statements.ts'
 import { expireMessages } from './retention/expire-messages.ts'
 import { prepareRetention } from './retention/statements.ts'
 import { prepareCounters, prepareService } from './statements.ts'
@@ -49,13 +51,16 @@ function prepareAll(db: Database) {
     deliveries: prepareDeliveries(db),
     departure: prepareDepartures(db),
     directory: prepareDirectory(db),
+    queues: prepareQueues(db),
     retention: prepareRetention(db),
     revocations: prepareRevocations(db),
     service: prepareService(db),
+    work: prepareWork(db),
   }
 }
 
 export class SqliteStore implements Store {
+  readonly queues: SqliteQueues
   readonly #db: Database
   readonly #statements: ReturnType<typeof prepareAll>
   readonly #writer: Writer
@@ -68,6 +73,7 @@ export class SqliteStore implements Store {
     this.#statements = prepareAll(db)
     this.#writer = new Writer(db)
     const monotonicMs = () => runtime.monotonicMs()
+    this.queues = new SqliteQueues(this.#statements, this.#writer, (run) => read(db, run))
     this.#leases = { deliveries: new Leases(monotonicMs), receipts: new Leases(monotonicMs) }
   }
 

@@ -86,14 +86,18 @@ async function readKnown(session: Session, items: readonly AcceptItem[]): Promis
 }
 
 /** The sender's connection was good when the message came in; it may have been revoked since. */
-function judge(item: AcceptItem, { senderStatus, recipientStatus, recipientsEpoch }: Address): AcceptOutcome | null {
+function judge(item: AcceptItem, address: Address): AcceptOutcome | null {
+  const { senderStatus, recipientStatus, recipientsEpoch, consumers } = address
   if (senderStatus !== 'active') return { kind: senderStatus === 'revoked' ? 'sender_revoked' : 'sender_left' }
   if (item.destination.kind === 'dm') {
     if (recipientStatus === 'active') return null
     return { kind: recipientStatus === 'revoked' ? 'recipient_revoked' : 'recipient_unknown' }
   }
-  if (recipientsEpoch === null) return { kind: 'topic_unknown' }
-  if (item.recipientsEpoch === null || item.recipientsEpoch === recipientsEpoch) return null
+  const { kind } = item.destination
+  if (recipientsEpoch === null) return { kind: kind === 'queue' ? 'queue_unknown' : 'topic_unknown' }
+  // What nobody consumes now nobody who comes later could open.
+  const isReached = kind === 'topic' || (consumers ?? 0) > 0
+  if (isReached && (item.recipientsEpoch ?? recipientsEpoch) === recipientsEpoch) return null
   return { kind: 'recipients_stale', recipientsEpoch }
 }
 
@@ -103,7 +107,7 @@ function asAccepted({ item, row }: StoredItem): Accepted {
     brokerMessageId: item.brokerMessageId,
     historyId: row.historyId,
     fingerprint: item.fingerprint,
-    recipientCount: row.recipients.length,
+    recipientCount: item.destination.kind === 'queue' ? 1 : row.recipients.length,
     firstSeenAt: item.acceptedAt,
     historyAvailable: true,
   }

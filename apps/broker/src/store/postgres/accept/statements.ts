@@ -51,7 +51,8 @@ function inOrderOf(keys: readonly MessageKey[], rows: readonly AcceptedRow[]): r
 }
 
 const selectAddresses = prepare(`
-  SELECT s.status AS "senderStatus", r.status AS "recipientStatus", t.recipients_epoch AS "recipientsEpoch"
+  SELECT s.status AS "senderStatus", r.status AS "recipientStatus",
+         coalesce(t.recipients_epoch, q.recipients_epoch) AS "recipientsEpoch", q.consumers
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
            WITH ORDINALITY AS i (mesh_id, sender, kind, ref, position)
          LEFT JOIN LATERAL (SELECT m.status FROM mesh.member m
@@ -60,6 +61,8 @@ const selectAddresses = prepare(`
                              WHERE i.kind = 'dm' AND m.mesh_id = i.mesh_id AND m.member_id = i.ref) r ON true
          LEFT JOIN LATERAL (SELECT o.recipients_epoch FROM mesh.topic o
                              WHERE i.kind = 'topic' AND o.mesh_id = i.mesh_id AND o.name = i.ref) t ON true
+         LEFT JOIN LATERAL (SELECT o.recipients_epoch, o.consumers FROM mesh.queue o
+                             WHERE i.kind = 'queue' AND o.mesh_id = i.mesh_id AND o.name = i.ref) q ON true
    ORDER BY i.position`)
 
 /** Who sends an item and what it addresses, as they are now; null for what there is not. */
@@ -67,6 +70,8 @@ export interface Address {
   readonly senderStatus: MemberStatus | null
   readonly recipientStatus: MemberStatus | null
   readonly recipientsEpoch: number | null
+  /** Of a queue. */
+  readonly consumers: number | null
 }
 
 /** The addresses of the items, in their order. */
@@ -111,7 +116,7 @@ const insertItems = prepare(`
     INSERT INTO mesh.client_message_dedupe (mesh_id, sender, client_message_id, broker_message_id, history_id,
            request_fingerprint, destination_kind, destination_ref, recipient_count, first_seen_at, expires_at)
     SELECT i.mesh_id, i.sender, i.client_message_id, i.id, i.history_id, i.fingerprint, i.kind, i.ref,
-           r.recipient_count, i.accepted_at, i.expires_at
+           CASE i.kind WHEN 'queue' THEN 1 ELSE r.recipient_count END, i.accepted_at, i.expires_at
       FROM item i JOIN reached r ON r.position = i.position ORDER BY i.position
     ON CONFLICT (mesh_id, sender, client_message_id) DO NOTHING RETURNING broker_message_id
   ), message AS (
@@ -119,7 +124,13 @@ const insertItems = prepare(`
            destination_ref, reply_to, priority, receipts, accepted_at, sealed)
     SELECT i.id, i.mesh_id, i.history_id, i.client_message_id, i.sender, i.kind, i.ref, i.reply_to, i.priority,
            i.receipts, i.accepted_at, substr($15::bytea, i.sealed_from, i.sealed_bytes)
-      FROM item i ORDER BY i.position
+      FROM item i WHERE i.kind <> 'queue' ORDER BY i.position
+  ), work AS (
+    INSERT INTO mesh.message_queue (id, mesh_id, history_id, client_message_id, sender, queue, reply_to, priority,
+           receipts, accepted_at, sealed, visible_at)
+    SELECT i.id, i.mesh_id, i.history_id, i.client_message_id, i.sender, i.ref, i.reply_to, i.priority, i.receipts,
+           i.accepted_at, substr($15::bytea, i.sealed_from, i.sealed_bytes), i.accepted_at
+      FROM item i WHERE i.kind = 'queue' ORDER BY i.position
   ), history AS (
     INSERT INTO mesh.message_history (mesh_id, history_id, broker_message_id)
     SELECT i.mesh_id, i.history_id, i.id FROM item i ORDER BY i.position

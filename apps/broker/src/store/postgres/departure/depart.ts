@@ -5,6 +5,7 @@ import type { Departure, Departures } from '../../departures.ts'
 import type { MemberKey } from '../../rows.ts'
 import { beginEpochs, countSubscribers } from '../membership/directory/statements.ts'
 import { audit } from '../membership/statements.ts'
+import { endConsuming } from '../queues/consumers.ts'
 import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import {
@@ -51,6 +52,7 @@ export async function leave(
 export async function depart(session: Session, gone: Members, batch: Batch): Promise<Departure> {
   const names = await endSubscriptionsOf(session, gone)
   assert.equal(await beginEpochs(session, gone.meshId, names), names.length, 'a subscription is to a topic')
+  await endConsuming(session, { meshId: gone.meshId, memberIds: gone.memberIds, queue: null }, batch.at)
   const { notified } = await dropWaiting(session, gone, batch)
   return { topics: await countSubscribers(session, gone.meshId, names), notified }
 }

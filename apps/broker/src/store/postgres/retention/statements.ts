@@ -14,16 +14,19 @@ const selectDueMeshes = prepare(`
   SELECT h.id AS "meshId", h.before
     FROM (SELECT id, $1::bigint - coalesce(message_retention_days, $2::integer)::bigint * 86400000 AS before
             FROM mesh.mesh) h
-   WHERE (SELECT m.accepted_at
-            FROM mesh.message_history i JOIN mesh.topic_message m ON m.id = i.broker_message_id
+   WHERE (SELECT coalesce(m.accepted_at, w.accepted_at)
+            FROM mesh.message_history i LEFT JOIN mesh.topic_message m ON m.id = i.broker_message_id
+                 LEFT JOIN mesh.message_queue w ON w.id = i.broker_message_id
            WHERE i.mesh_id = h.id ORDER BY i.history_id LIMIT 1) < h.before
       OR EXISTS (SELECT 1 FROM mesh.receipt r WHERE r.mesh_id = h.id AND r.at < h.before)
    ORDER BY h.id`)
 const selectOldest = prepare(`
-  SELECT i.history_id AS "historyId", m.id AS "brokerMessageId", m.sender, m.client_message_id AS "clientMessageId",
-         m.accepted_at AS "acceptedAt",
+  SELECT i.history_id AS "historyId", i.broker_message_id AS "brokerMessageId", coalesce(m.sender, w.sender) AS sender,
+         coalesce(m.client_message_id, w.client_message_id) AS "clientMessageId",
+         coalesce(m.accepted_at, w.accepted_at) AS "acceptedAt",
          (SELECT count(*) FROM mesh.delivery_queue d WHERE d.broker_message_id = m.id) AS waiting
-    FROM mesh.message_history i JOIN mesh.topic_message m ON m.id = i.broker_message_id
+    FROM mesh.message_history i LEFT JOIN mesh.topic_message m ON m.id = i.broker_message_id
+         LEFT JOIN mesh.message_queue w ON w.id = i.broker_message_id
    WHERE i.mesh_id = $1 ORDER BY i.history_id LIMIT $2`)
 // A message, everything that hangs on it, and what its sender is told of those who never got it: one statement.
 const deleteMessages = prepare(`
@@ -33,10 +36,24 @@ const deleteMessages = prepare(`
   dropped AS (
     DELETE FROM mesh.delivery_queue d USING old o WHERE d.broker_message_id = o.id
     RETURNING d.broker_message_id, d.recipient, d.delivery_id),
+  -- Work that nobody has done: the recipient is who had it last, else the first that could have had it.
+  undone AS MATERIALIZED (
+    SELECT w.id AS broker_message_id, w.sender, w.client_message_id, w.history_id,
+           coalesce(w.leased_by,
+                    (SELECT min(c.member_id) FROM mesh.queue_consumer c
+                      WHERE c.mesh_id = w.mesh_id AND c.queue = w.queue AND c.since_history_id < w.history_id
+                        AND (c.until_history_id IS NULL OR c.until_history_id >= w.history_id)),
+                    q.created_by) AS recipient
+      FROM old o JOIN mesh.message_queue w ON w.id = o.id
+           JOIN mesh.queue q ON q.mesh_id = w.mesh_id AND q.name = w.queue
+     WHERE w.visible_at IS NOT NULL AND w.receipts),
   fact AS (
-    SELECT d.broker_message_id, d.recipient, m.sender, m.client_message_id,
-           row_number() OVER (ORDER BY m.history_id, d.delivery_id) AS place
-      FROM dropped d JOIN mesh.topic_message m ON m.id = d.broker_message_id WHERE m.receipts),
+    SELECT f.*, row_number() OVER (ORDER BY f.history_id, f.delivery_id) AS place
+      FROM (SELECT d.broker_message_id, d.recipient, m.sender, m.client_message_id, m.history_id, d.delivery_id
+              FROM dropped d JOIN mesh.topic_message m ON m.id = d.broker_message_id WHERE m.receipts
+             UNION ALL
+            SELECT u.broker_message_id, u.recipient, u.sender, u.client_message_id, u.history_id, 0
+              FROM undone u) f),
   counter AS (
     UPDATE mesh.mesh_counter SET last_delivery_id = last_delivery_id + (SELECT count(*) FROM fact)
      WHERE mesh_id = $1
@@ -54,8 +71,10 @@ const deleteMessages = prepare(`
     UPDATE mesh.client_message_dedupe k SET history_available = false FROM old o
      WHERE k.mesh_id = $1 AND k.sender = o.sender AND k.client_message_id = o.client_message_id
        AND k.history_available),
-  messages AS (DELETE FROM mesh.topic_message m USING old o WHERE m.id = o.id RETURNING m.id)
-  SELECT (SELECT count(*) FROM dropped) AS deliveries, (SELECT count(*) FROM messages) AS messages,
+  messages AS (DELETE FROM mesh.topic_message m USING old o WHERE m.id = o.id RETURNING m.id),
+  work AS (DELETE FROM mesh.message_queue w USING old o WHERE w.id = o.id RETURNING w.id)
+  SELECT (SELECT count(*) FROM dropped) AS deliveries,
+         (SELECT count(*) FROM messages) + (SELECT count(*) FROM work) AS messages,
          ARRAY(SELECT DISTINCT member_id FROM told) AS notified`)
 const deleteReceipts = prepare(`
   DELETE FROM mesh.receipt r USING

@@ -10,8 +10,16 @@ import assert from 'node:assert/strict'
 import type { Tx } from '@claudemesh/storage'
 import { crashPoint } from '@claudemesh/storage'
 import type { AcceptItem, AcceptOutcome } from '../../store.ts'
+import type { QueueStatements, WorkStatements } from '../queues/statements.ts'
 import type { Counters } from '../statements.ts'
 import type { AcceptStatements } from './statements.ts'
+
+interface Statements {
+  readonly accept: AcceptStatements
+  readonly queues: QueueStatements
+  readonly work: WorkStatements
+  readonly counters: Counters
+}
 
 interface Numbers {
   lastHistoryId: number
@@ -19,14 +27,10 @@ interface Numbers {
 }
 
 /** Accepts items in their order. A throw leaves the transaction to be rolled back: nothing of any item is kept. */
-export function acceptAll(
-  tx: Tx,
-  statements: { readonly accept: AcceptStatements; readonly counters: Counters },
-  items: readonly AcceptItem[],
-): readonly AcceptOutcome[] {
+export function acceptAll(tx: Tx, statements: Statements, items: readonly AcceptItem[]): readonly AcceptOutcome[] {
   const { accept, counters } = statements
   const numbersOf = new Map<string, Numbers>()
-  const directory = new Directory(accept)
+  const directory = new Directory(statements)
   const outcomes = items.map((item): AcceptOutcome => {
     const refusal = judgeSender(directory, item) ?? judgeDestination(directory, item)
     if (refusal !== null) return findKnown(accept, item) ?? refusal
@@ -35,7 +39,7 @@ export function acceptAll(
       numbers = readNumbers(counters, item.meshId)
       numbersOf.set(item.meshId, numbers)
     }
-    return store(accept, item, numbers)
+    return store(statements, item, numbers)
   })
   for (const [meshId, numbers] of numbersOf) {
     assert.equal(counters.write(meshId, numbers), 1, 'the numbers of a mesh are kept in one row')
@@ -63,20 +67,31 @@ function judgeDestination(directory: Directory, item: AcceptItem): AcceptOutcome
     if (status === 'active') return null
     return { kind: status === 'revoked' ? 'recipient_revoked' : 'recipient_unknown' }
   }
+  if (item.destination.kind === 'queue') {
+    const queue = directory.queueTerms(item.meshId, item.destination.ref)
+    if (queue === null) return { kind: 'queue_unknown' }
+    const { recipientsEpoch, consumers } = queue
+    // What nobody consumes now nobody who comes later could open.
+    if (consumers > 0 && (item.recipientsEpoch ?? recipientsEpoch) === recipientsEpoch) return null
+    return { kind: 'recipients_stale', recipientsEpoch }
+  }
   const epoch = directory.topicEpoch(item.meshId, item.destination.ref)
   if (epoch === null) return { kind: 'topic_unknown' }
   if (item.recipientsEpoch === null || item.recipientsEpoch === epoch) return null
   return { kind: 'recipients_stale', recipientsEpoch: epoch }
 }
 
-/** Senders and what they address, looked up once per batch: accepting changes no member and no topic. */
+/** Senders and what they address, looked up once per batch: accepting changes no member, no topic and no queue. */
 class Directory {
   readonly #accept: AcceptStatements
+  readonly #queues: QueueStatements
   readonly #statusOf = new Map<string, ReturnType<AcceptStatements['memberStatus']>>()
   readonly #epochOf = new Map<string, number | null>()
+  readonly #queueOf = new Map<string, ReturnType<QueueStatements['findTerms']>>()
 
-  constructor(accept: AcceptStatements) {
+  constructor({ accept, queues }: Statements) {
     this.#accept = accept
+    this.#queues = queues
   }
 
   memberStatus(meshId: string, memberId: string): ReturnType<AcceptStatements['memberStatus']> {
@@ -85,6 +100,10 @@ class Directory {
 
   topicEpoch(meshId: string, topic: string): number | null {
     return memoize(this.#epochOf, `${meshId}/${topic}`, () => this.#accept.topicEpoch(meshId, topic))
+  }
+
+  queueTerms(meshId: string, queue: string): ReturnType<QueueStatements['findTerms']> {
+    return memoize(this.#queueOf, `${meshId}/${queue}`, () => this.#queues.findTerms(meshId, queue))
   }
 }
 
@@ -96,21 +115,37 @@ function memoize<V>(known: Map<string, V>, key: string, find: () => V): V {
   return value
 }
 
-function store(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): AcceptOutcome {
+function store({ accept, work }: Statements, item: AcceptItem, numbers: Numbers): AcceptOutcome {
   const historyId = numbers.lastHistoryId + 1
-  const toOne = item.destination.kind === 'dm'
-  if (accept.insertDedupe(item, { historyId, recipientCount: toOne ? 1 : 0 }) === 0) {
+  const { kind } = item.destination
+  if (accept.insertDedupe(item, { historyId, recipientCount: kind === 'topic' ? 0 : 1 }) === 0) {
     const known = findKnown(accept, item)
     assert(known !== null, 'an id that cannot be claimed is there')
     return known
   }
-  accept.insertMessage(item, historyId)
+  if (kind === 'queue') work.insertMessage(item, historyId)
+  else accept.insertMessage(item, historyId)
   crashPoint('broker.accept.after-message')
   accept.insertHistory(item, historyId)
-  const recipients = toOne ? storeForOne(accept, item, numbers) : storeForSubscribers(accept, item, numbers)
+  const recipients = storeDeliveries(accept, item, numbers)
   for (const mentioned of item.mentions) accept.insertMention(item, mentioned)
   numbers.lastHistoryId = historyId
   return { kind: 'stored', brokerMessageId: item.brokerMessageId, historyId, recipients }
+}
+
+/** @returns whom it is delivered to */
+function storeDeliveries(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): readonly string[] {
+  const { kind } = item.destination
+  switch (kind) {
+    case 'dm':
+      return storeForOne(accept, item, numbers)
+    case 'topic':
+      return storeForSubscribers(accept, item, numbers)
+    case 'queue':
+      return []
+    default:
+      return kind satisfies never
+  }
 }
 
 function storeForOne(accept: AcceptStatements, item: AcceptItem, numbers: Numbers): readonly string[] {

@@ -1,6 +1,7 @@
 /** Claims, acknowledgements and receipts, and the history of one member. */
 import assert from 'node:assert/strict'
 import { crashPoint, type Tx } from '@claudemesh/storage'
+import { receiptOf } from '../../receipt-of.ts'
 import type { Delivery, MemberKey, Message, Receipt } from '../../rows.ts'
 import type { Acknowledgement, Claimed, ClaimRequest, HistoryPage } from '../../store.ts'
 import type { Leases } from '../leases.ts'
@@ -49,14 +50,6 @@ function takeReceipts(statements: DeliveryStatements, leases: Leases, request: C
   return taken
 }
 
-/** What an outcome tells the sender. */
-const receiptOf = {
-  stored: { state: 'delivered', reason: null },
-  duplicate: { state: 'delivered', reason: null },
-  undecryptable: { state: 'undeliverable', reason: 'undecryptable' },
-  rejected: { state: 'undeliverable', reason: 'rejected' },
-} as const satisfies Record<Acknowledgement['outcome'], Pick<Receipt, 'state' | 'reason'>>
-
 /** @returns the senders for whom a receipt waits now */
 export function acknowledgeAll(
   tx: Tx,
@@ -85,20 +78,34 @@ export function acknowledgeAll(
   return [...notified]
 }
 
+/** What is proven of one message at one recipient. */
+interface Fact {
+  readonly meshId: string
+  readonly brokerMessageId: string
+  readonly recipient: string
+  readonly state: Receipt['state']
+  readonly reason: string | null
+  readonly at: number
+}
+
+interface ReceiptStatements {
+  readonly deliveries: DeliveryStatements
+  readonly counters: Counters
+}
+
 /** Leaves a receipt for the sender of a message unless the message asked for none. @returns the sender, or null */
-export function leaveReceipt(
-  statements: { readonly deliveries: DeliveryStatements; readonly counters: Counters },
-  fact: {
-    readonly meshId: string
-    readonly brokerMessageId: string
-    readonly recipient: string
-    readonly state: Receipt['state']
-    readonly reason: string | null
-    readonly at: number
-  },
-): string | null {
+export function leaveReceipt(statements: ReceiptStatements, fact: Fact): string | null {
   const origin = statements.deliveries.findOrigin(fact.brokerMessageId)
   assert(origin !== undefined, 'a message outlives its deliveries')
+  return leaveReceiptFor(statements, origin, fact)
+}
+
+/** As `leaveReceipt`, for a message that has been looked up. */
+export function leaveReceiptFor(
+  statements: ReceiptStatements,
+  origin: { readonly sender: string; readonly clientMessageId: string; readonly receipts: number },
+  fact: Fact,
+): string | null {
   if (origin.receipts === 0) return null
   const deliveryId = statements.counters.takeDeliveryId(fact.meshId)
   assert(deliveryId !== undefined, 'a mesh with messages is registered')

@@ -6,6 +6,8 @@ import type { MemberKey } from '../../rows.ts'
 import { leaveReceipt } from '../deliveries/deliveries.ts'
 import type { DeliveryStatements } from '../deliveries/statements.ts'
 import type { AdmissionStatements, DirectoryStatements } from '../membership/statements.ts'
+import { endConsuming } from '../queues/consumers.ts'
+import type { QueueStatements } from '../queues/statements.ts'
 import type { Counters } from '../statements.ts'
 import type { DepartureStatements } from './statements.ts'
 
@@ -14,6 +16,7 @@ export interface DepartStatements {
   readonly deliveries: DeliveryStatements
   readonly directory: DirectoryStatements
   readonly admission: AdmissionStatements
+  readonly queues: QueueStatements
   readonly counters: Counters
 }
 
@@ -42,6 +45,7 @@ export function leave(
   const detail = { lease_ended: leaving.leaseEnded }
   admission.audit({ meshId, at: leaving.at, actor: memberId, action: 'member_left', detail })
   const names = endSubscriptions(statements, key)
+  endConsuming(statements, key, leaving.at)
   const { notified } = dropWaiting(statements, { ...key, status: 'left' }, leaving)
   crashPoint('broker.leave.before-commit')
   return { topics: readTopics(statements, meshId, names), notified }

@@ -4,6 +4,7 @@ import type { Certificate, RevocationList } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
 import type { RevocationChange, RevocationOutcome } from '../../departures.ts'
 import { judgeChain, listRevoked, type Revoked, suspectsOf } from '../../judge-revocation.ts'
+import { endConsuming } from '../queues/consumers.ts'
 import { type DepartStatements, dropWaiting, endSubscriptions, readTopics } from './depart.ts'
 import type { RevocationStatements } from './statements.ts'
 
@@ -33,6 +34,7 @@ export function putRevocations(statements: Statements, change: RevocationChange)
     assert.equal(departure.markRevoked(gone), 1, 'whoever was revoked before is no candidate')
     admission.audit({ meshId, at, actor, action: 'member_revoked', detail: { member_id: memberId, ...revocation } })
     for (const name of endSubscriptions(statements, gone)) names.add(name)
+    endConsuming(statements, gone, at)
     const dropped = dropWaiting(statements, gone, { at, rowsMax: rowsLeft })
     rowsLeft -= dropped.rows
     for (const each of dropped.notified) notified.add(each)

@@ -1,7 +1,7 @@
 import { crashPoint } from '@claudemesh/storage'
 import type { MemberKey } from '../../rows.ts'
 import type { Retention } from '../../store.ts'
-import { leaveReceipt } from '../deliveries/deliveries.ts'
+import { leaveReceipt, leaveReceiptFor } from '../deliveries/deliveries.ts'
 import type { DeliveryStatements } from '../deliveries/statements.ts'
 import type { Counters } from '../statements.ts'
 import type { RetentionStatements } from './statements.ts'
@@ -49,15 +49,13 @@ function reportUndelivered(
   about: { readonly meshId: string; readonly brokerMessageId: string; readonly options: Retention },
 ): readonly string[] {
   const { meshId, brokerMessageId, options } = about
-  return statements.retention.waitingRecipients(brokerMessageId).flatMap(({ recipient }) => {
-    const fact = {
-      meshId,
-      brokerMessageId,
-      recipient,
-      state: 'undeliverable',
-      reason: 'expired',
-      at: options.now,
-    } as const
-    return leaveReceipt(statements, fact) ?? []
-  })
+  const expiry = { meshId, brokerMessageId, state: 'undeliverable', reason: 'expired', at: options.now } as const
+  const work = statements.retention.findUndone(brokerMessageId)
+  if (work !== null) {
+    const told = leaveReceiptFor(statements, work, { ...expiry, recipient: work.recipient })
+    return told === null ? [] : [told]
+  }
+  return statements.retention
+    .waitingRecipients(brokerMessageId)
+    .flatMap(({ recipient }) => leaveReceipt(statements, { ...expiry, recipient }) ?? [])
 }

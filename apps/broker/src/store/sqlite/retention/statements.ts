@@ -9,22 +9,43 @@ export interface OldMessage {
   readonly acceptedAt: number
 }
 
+/** A message of a work queue that nobody has done. */
+export interface UndoneWork {
+  readonly sender: string
+  readonly clientMessageId: string
+  readonly receipts: number
+  readonly recipient: string
+}
+
 export type RetentionStatements = ReturnType<typeof prepareRetention>
 
 export function prepareRetention(db: Database) {
   const selectMeshes = db.prepare<[], { meshId: string; messageRetentionDays: number | null }>(`
     SELECT id AS meshId, message_retention_days AS messageRetentionDays FROM mesh ORDER BY id`)
   const selectOldest = db.prepare<[string, number], OldMessage>(`
-    SELECT h.history_id AS historyId, m.id AS brokerMessageId, m.sender, m.client_message_id AS clientMessageId,
-           m.accepted_at AS acceptedAt
-      FROM message_history h CROSS JOIN topic_message m ON m.id = h.broker_message_id
+    SELECT h.history_id AS historyId, h.broker_message_id AS brokerMessageId,
+           coalesce(m.sender, w.sender) AS sender,
+           coalesce(m.client_message_id, w.client_message_id) AS clientMessageId,
+           coalesce(m.accepted_at, w.accepted_at) AS acceptedAt
+      FROM message_history h LEFT JOIN topic_message m ON m.id = h.broker_message_id
+           LEFT JOIN message_queue w ON w.id = h.broker_message_id
      WHERE h.mesh_id = ? ORDER BY h.history_id LIMIT ?`)
   const selectWaiting = db.prepare<[string], { recipient: string; deliveryId: number }>(`
     SELECT recipient, delivery_id AS deliveryId FROM delivery_queue WHERE broker_message_id = ?`)
+  const selectUndone = db.prepare<[string], UndoneWork>(`
+    SELECT w.sender, w.client_message_id AS clientMessageId, w.receipts,
+           coalesce(w.leased_by,
+                    (SELECT min(c.member_id) FROM queue_consumer c
+                      WHERE c.mesh_id = w.mesh_id AND c.queue = w.queue AND c.since_history_id < w.history_id
+                        AND (c.until_history_id IS NULL OR c.until_history_id >= w.history_id)),
+                    q.created_by) AS recipient
+      FROM message_queue w JOIN queue q ON q.mesh_id = w.mesh_id AND q.name = w.queue
+     WHERE w.id = ? AND w.visible_at IS NOT NULL`)
   const deleteDeliveries = db.prepare<[string]>(`DELETE FROM delivery_queue WHERE broker_message_id = ?`)
   const deleteMentions = db.prepare<[string]>(`DELETE FROM mention_index WHERE broker_message_id = ?`)
   const deleteHistory = db.prepare<[string, number]>(`DELETE FROM message_history WHERE mesh_id = ? AND history_id = ?`)
   const deleteMessage = db.prepare<[string]>(`DELETE FROM topic_message WHERE id = ?`)
+  const deleteWork = db.prepare<[string]>(`DELETE FROM message_queue WHERE id = ?`)
   const flipAvailable = db.prepare<[string, string, string]>(`
     UPDATE client_message_dedupe SET history_available = 0
      WHERE mesh_id = ? AND sender = ? AND client_message_id = ? AND history_available = 1`)
@@ -40,12 +61,15 @@ export function prepareRetention(db: Database) {
     listMeshes: () => selectMeshes.all(),
     oldestMessages: (meshId: string, limit: number): readonly OldMessage[] => selectOldest.all(meshId, limit),
     waitingRecipients: (brokerMessageId: string) => selectWaiting.all(brokerMessageId),
+    /** A message of a work queue that is neither done nor dead; who had it last, else the first that could have had it. */
+    findUndone: (brokerMessageId: string): UndoneWork | null => selectUndone.get(brokerMessageId) ?? null,
     deleteMessage(meshId: string, message: OldMessage): number {
       const rows = deleteDeliveries.run(message.brokerMessageId).changes
       deleteMentions.run(message.brokerMessageId)
       deleteHistory.run(meshId, message.historyId)
       flipAvailable.run(meshId, message.sender, message.clientMessageId)
       deleteMessage.run(message.brokerMessageId)
+      deleteWork.run(message.brokerMessageId)
       return rows + 1
     },
     deleteReceipts: (mesh: Pick<MemberKey, 'meshId'> & { before: number; limit: number }): number =>

@@ -1,0 +1,293 @@
+/** Messages of work queues as they are taken and settled. */
+import type { Priority } from '@claudemesh/protocol'
+import type { QueuedState } from '../../../queue-states.ts'
+import type { DeadMessage, DeadPage, LeasedMessage, QueueKey, TakeRequest } from '../../../queues.ts'
+import type { MemberKey, Message, Receipt } from '../../../rows.ts'
+import { prepare, type Session } from '../../session.ts'
+
+interface MessageRow {
+  readonly brokerMessageId: string
+  readonly historyId: number
+  readonly clientMessageId: string
+  readonly sender: string
+  readonly queue: string
+  readonly replyTo: string | null
+  readonly priority: Priority
+  readonly sealed: Buffer
+  readonly acceptedAt: number
+}
+
+const messageColumns = `
+  m.id AS "brokerMessageId", m.history_id AS "historyId", m.client_message_id AS "clientMessageId", m.sender, m.queue,
+  m.reply_to AS "replyTo", m.priority, m.sealed, m.accepted_at AS "acceptedAt"`
+
+/** What was sealed for a member, $3: it was a consumer when it was accepted. */
+const sealedFor = `
+  EXISTS (SELECT 1 FROM mesh.queue_consumer c
+           WHERE c.mesh_id = m.mesh_id AND c.queue = m.queue AND c.member_id = $3
+             AND c.since_history_id < m.history_id
+             AND (c.until_history_id IS NULL OR c.until_history_id >= m.history_id))`
+
+function toMessage(row: MessageRow): Message {
+  return {
+    brokerMessageId: row.brokerMessageId,
+    historyId: row.historyId,
+    clientMessageId: row.clientMessageId,
+    sender: row.sender,
+    destination: { kind: 'queue', ref: row.queue },
+    replyTo: row.replyTo,
+    priority: row.priority,
+    sealed: row.sealed,
+    acceptedAt: row.acceptedAt,
+  }
+}
+
+const selectDue = prepare(`
+  SELECT EXISTS (SELECT 1 FROM mesh.message_queue m
+                  WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at <= $4 AND NOT m.last_try
+                    AND ${sealedFor}) AS due`)
+
+/** Whether a consumer can take something. */
+export async function isDue(session: Session, request: TakeRequest): Promise<boolean> {
+  const { meshId, queue, memberId, now } = request
+  const [row] = await session.query<{ due: boolean }>(selectDue, [meshId, queue, memberId, now])
+  return row?.due === true
+}
+
+const selectNext = prepare(`
+  SELECT min(visible_at) AS at FROM mesh.message_queue
+   WHERE mesh_id = $1 AND queue = $2 AND visible_at IS NOT NULL AND NOT last_try`)
+
+/** When the next message of a queue can be taken, by whomever. */
+export async function findNextAt(session: Session, { meshId, queue }: QueueKey): Promise<number | null> {
+  const [row] = await session.query<{ at: number | null }>(selectNext, [meshId, queue])
+  return row?.at ?? null
+}
+
+/** What somebody else is just taking is passed over. */
+const leaseDue = prepare(`
+  WITH due AS MATERIALIZED (
+    SELECT m.id, m.urgency, m.history_id, octet_length(m.sealed) AS bytes FROM mesh.message_queue m
+     WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at <= $4 AND NOT m.last_try AND ${sealedFor}
+     ORDER BY m.urgency, m.history_id LIMIT $5 FOR UPDATE OF m SKIP LOCKED
+  ), sized AS (
+    SELECT d.id, row_number() OVER page AS number, sum(d.bytes) OVER page AS bytes
+      FROM due d WINDOW page AS (ORDER BY d.urgency, d.history_id)
+  ), leased AS (
+    UPDATE mesh.message_queue m
+       SET state = 'leased', visible_at = $7, deliveries = m.deliveries + 1, last_try = m.deliveries + 1 >= $8,
+           lease_id = $9, leased_by = $3
+      FROM sized s WHERE m.id = s.id AND (s.number = 1 OR s.bytes <= $6)
+    RETURNING ${messageColumns}, m.urgency, m.deliveries
+  )
+  SELECT * FROM leased ORDER BY urgency, "historyId"`)
+
+/** Leases what is due, as much as the request takes. */
+export async function leaseNext(
+  session: Session,
+  request: TakeRequest,
+  maxDeliveries: number,
+): Promise<readonly LeasedMessage[]> {
+  const { leaseId } = request
+  const leaseUntil = request.now + request.leaseMs
+  const rows = await session.query<MessageRow & { readonly deliveries: number }>(leaseDue, [
+    request.meshId,
+    request.queue,
+    request.memberId,
+    request.now,
+    request.limit,
+    request.bytesMax,
+    leaseUntil,
+    maxDeliveries,
+    leaseId,
+  ])
+  return rows.map((row) => ({ message: toMessage(row), leaseId, leaseUntil, deliveries: row.deliveries }))
+}
+
+const unlease = prepare(`
+  UPDATE mesh.message_queue
+     SET state = 'ready', visible_at = $5, deliveries = deliveries - 1, last_try = false, lease_id = NULL
+   WHERE mesh_id = $1 AND leased_by = $2 AND queue = $3 AND lease_id = $4 AND state = 'leased'`)
+
+export async function undoLease(
+  session: Session,
+  key: MemberKey,
+  taken: { readonly queue: string; readonly leaseId: string; readonly now: number },
+): Promise<void> {
+  await session.execute(unlease, [key.meshId, key.memberId, taken.queue, taken.leaseId, taken.now])
+}
+
+/** A message as far as settling it, and telling its sender, is concerned. */
+export interface Work {
+  readonly brokerMessageId: string
+  readonly meshId: string
+  readonly queue: string
+  readonly sender: string
+  readonly clientMessageId: string
+  readonly receipts: boolean
+  readonly state: QueuedState
+  readonly lastTry: boolean
+  readonly leaseId: string | null
+  readonly leasedBy: string | null
+  readonly reason: string | null
+}
+
+const workColumns = `
+  id AS "brokerMessageId", mesh_id AS "meshId", queue, sender, client_message_id AS "clientMessageId", receipts, state,
+  last_try AS "lastTry", lease_id AS "leaseId", leased_by AS "leasedBy", reason`
+
+const lockWork = prepare(`
+  SELECT ${workColumns} FROM mesh.message_queue WHERE id = ANY ($1::text[]) AND mesh_id = $2 ORDER BY id FOR UPDATE`)
+
+/** Messages of a mesh, until the end of the transaction as they are. */
+export function holdWork(session: Session, meshId: string, ids: readonly string[]): Promise<readonly Work[]> {
+  return session.query<Work>(lockWork, [[...new Set(ids)], meshId])
+}
+
+const selectExhausted = prepare(`
+  SELECT ${workColumns} FROM mesh.message_queue
+   WHERE last_try AND visible_at IS NOT NULL AND visible_at <= $1 ORDER BY visible_at LIMIT $2`)
+
+/** Messages whose last delivery has come back. */
+export function listExhausted(
+  session: Session,
+  { now, rowsMax }: { readonly now: number; readonly rowsMax: number },
+): Promise<readonly Work[]> {
+  return session.query<Work>(selectExhausted, [now, rowsMax])
+}
+
+const lockExhausted = prepare(`
+  SELECT ${workColumns} FROM mesh.message_queue
+   WHERE id = ANY ($1::text[]) AND last_try AND visible_at IS NOT NULL AND visible_at <= $2 ORDER BY id FOR UPDATE`)
+
+/** Those of the messages that are still to be buried. */
+export function holdExhausted(session: Session, ids: readonly string[], now: number): Promise<readonly Work[]> {
+  return session.query<Work>(lockExhausted, [ids, now])
+}
+
+/** How a message is, once it is settled. */
+export interface Settled {
+  readonly id: string
+  readonly state: 'ready' | 'leased' | 'done' | 'dead'
+  readonly visibleAt: number | null
+  readonly settledAt: number | null
+  readonly reason: string | null
+}
+
+const updateSettled = prepare(`
+  UPDATE mesh.message_queue m
+     SET state = s.state, visible_at = s.visible_at, settled_at = s.settled_at, reason = s.reason,
+         sealed = CASE s.state WHEN 'done' THEN ''::bytea ELSE m.sealed END
+    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
+           AS s (id, state, visible_at, settled_at, reason)
+   WHERE m.id = s.id AND m.state IN ('ready', 'leased')`)
+
+/** @returns how many of them were open */
+export function saveSettled(session: Session, settled: readonly Settled[]): Promise<number> {
+  return session.execute(updateSettled, [
+    settled.map(({ id }) => id),
+    settled.map(({ state }) => state),
+    settled.map(({ visibleAt }) => visibleAt),
+    settled.map(({ settledAt }) => settledAt),
+    settled.map(({ reason }) => reason),
+  ])
+}
+
+const insertReceipts = prepare(`
+  WITH fact AS MATERIALIZED (
+    SELECT f.*, row_number() OVER (PARTITION BY f.mesh_id ORDER BY f.position) AS number
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+             AS f (mesh_id, sender, id, client_message_id, recipient, state, reason, position)
+  ), counter AS (
+    UPDATE mesh.mesh_counter c SET last_delivery_id = c.last_delivery_id + given.receipts
+      FROM (SELECT mesh_id, count(*) AS receipts FROM fact GROUP BY mesh_id) given
+     WHERE c.mesh_id = given.mesh_id
+    RETURNING c.mesh_id, c.last_delivery_id - given.receipts AS base
+  )
+  INSERT INTO mesh.receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state,
+         reason, at)
+  SELECT f.mesh_id, f.sender, c.base + f.number, f.id, f.client_message_id, f.recipient, f.state, f.reason, $8
+    FROM fact f JOIN counter c ON c.mesh_id = f.mesh_id`)
+
+/** What is proven of one message. */
+export type Fact = Pick<Receipt, 'recipient' | 'state' | 'reason'> & { readonly work: Work }
+
+/** Leaves receipts for senders. Their meshes are locked. */
+export async function leaveReceipts(session: Session, facts: readonly Fact[], at: number): Promise<void> {
+  await session.execute(insertReceipts, [
+    facts.map(({ work }) => work.meshId),
+    facts.map(({ work }) => work.sender),
+    facts.map(({ work }) => work.brokerMessageId),
+    facts.map(({ work }) => work.clientMessageId),
+    facts.map(({ recipient }) => recipient),
+    facts.map(({ state }) => state),
+    facts.map(({ reason }) => reason),
+    at,
+  ])
+}
+
+const selectDead = prepare(`
+  WITH dead AS MATERIALIZED (
+    SELECT m.id, m.history_id, octet_length(m.sealed) AS bytes FROM mesh.message_queue m
+     WHERE m.mesh_id = $1 AND m.queue = $2 AND m.state = 'dead' AND m.history_id > $4 AND ${sealedFor}
+     ORDER BY m.history_id LIMIT $5::integer + 1
+  ), sized AS (
+    SELECT d.id, row_number() OVER page AS number, sum(d.bytes) OVER page AS bytes, count(*) OVER () AS found
+      FROM dead d WINDOW page AS (ORDER BY d.history_id)
+  )
+  SELECT s.found, ${messageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS "diedAt", m.reason
+    FROM sized s JOIN mesh.message_queue m ON m.id = s.id
+   WHERE s.number <= $5 AND (s.number = 1 OR s.bytes <= $6) ORDER BY s.number`)
+
+/** The next dead messages that a consumer can open. */
+export async function pageDead(
+  session: Session,
+  key: MemberKey,
+  page: DeadPage,
+): Promise<{ readonly messages: readonly DeadMessage[]; readonly more: boolean }> {
+  const { queue, after, limit, bytesMax } = page
+  type Row = MessageRow & Omit<DeadMessage, 'message'> & { readonly found: number }
+  const values = [key.meshId, queue, key.memberId, after, limit, bytesMax]
+  const rows = await session.query<Row>(selectDead, values)
+  const messages = rows.map((row) => {
+    const { deliveries, consumer, diedAt, reason } = row
+    return { message: toMessage(row), deliveries, consumer, diedAt, reason }
+  })
+  return { messages, more: messages.length < (rows[0]?.found ?? 0) }
+}
+
+const lockDead = `
+  WITH chosen AS MATERIALIZED (
+    SELECT id FROM mesh.message_queue
+     WHERE id = ANY ($1::text[]) AND mesh_id = $2 AND queue = $3 AND state = 'dead' ORDER BY id FOR UPDATE
+  )`
+
+const settlings = {
+  requeue: prepare(`${lockDead}
+    UPDATE mesh.message_queue m
+       SET state = 'ready', visible_at = $4, deliveries = 0, last_try = false, lease_id = NULL, leased_by = NULL,
+           settled_at = NULL, reason = NULL
+      FROM chosen c WHERE m.id = c.id`),
+  drop: prepare(`${lockDead}
+    UPDATE mesh.message_queue m SET state = 'dropped', settled_at = $4, sealed = '' FROM chosen c WHERE m.id = c.id`),
+} as const
+
+/** @returns how many of them were dead */
+export function settleDead(
+  session: Session,
+  of: QueueKey,
+  dead: { readonly action: keyof typeof settlings; readonly ids: readonly string[]; readonly now: number },
+): Promise<number> {
+  return session.execute(settlings[dead.action], [dead.ids, of.meshId, of.queue, dead.now])
+}
+
+const selectCounts = prepare(`
+  SELECT (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue
+           WHERE visible_at IS NOT NULL AND state = 'ready' LIMIT 100001) ready) AS ready,
+         (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue WHERE state = 'leased' LIMIT 100001) leased) AS leased,
+         (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue WHERE state = 'dead' LIMIT 100001) dead) AS dead`)
+
+export async function countWork(session: Session) {
+  const [row] = await session.query<{ ready: number; leased: number; dead: number }>(selectCounts)
+  return row ?? { ready: 0, leased: 0, dead: 0 }
+}
