@@ -17,7 +17,8 @@ async function textsIn(member: TestMember): Promise<string[]> {
 
 const delivered = '?wait=20000&until=delivered'
 
-describe('a rotation', () => {
+// Daemons are started many times over: generous, for a machine that does other things too.
+describe('a rotation', { timeout: 180_000 }, () => {
   let mesh: TestMesh
   let alice: TestMember
   let bob: TestMember
@@ -62,7 +63,9 @@ describe('a rotation', () => {
     alice.cli(['daemon', 'rotate-keypair'])
     expect((await identityOf(alice)).epoch).toBe(epoch + 1)
     await mesh.broker.start()
-    await eventually('the late message is there', async () => (await textsIn(alice)).includes('to the old key'))
+    await eventually('the late message is there', async () => (await textsIn(alice)).includes('to the old key'), {
+      withinMs: 120_000,
+    })
   })
 
   test('is what makes it unreadable once the old key is gone from the archive', async () => {
@@ -76,10 +79,14 @@ describe('a rotation', () => {
     rmSync(alice.paths.keypairArchive)
     await alice.start()
     await mesh.broker.start()
-    await eventually('bob is told so', async () => {
-      const { receipts } = (await bob.request({ method: 'GET', path: `/v1/outbox/${key}` })).json as OutboxDetail
-      return receipts.some(({ state }) => state === 'undeliverable')
-    })
+    await eventually(
+      'bob is told so',
+      async () => {
+        const { receipts } = (await bob.request({ method: 'GET', path: `/v1/outbox/${key}` })).json as OutboxDetail
+        return receipts.some(({ state }) => state === 'undeliverable')
+      },
+      { withinMs: 120_000 },
+    )
     expect(await textsIn(alice)).not.toContain('too late')
   })
 
@@ -155,7 +162,7 @@ describe('a rotation', () => {
     expect((await bob.send({ to: '@alice', message: 'from the end of the chain' }, delivered)).json).toMatchObject({
       state: 'delivered',
     })
-  }, 120_000)
+  })
 
   test('a malformed archive is moved aside at the start, and the status says so', async () => {
     await alice.kill()
@@ -222,7 +229,7 @@ describe('rotations of years', () => {
     expect(await identityOf(dave)).toMatchObject({ chain_length: 33 })
     const metrics = await Promise.all([bob, carol, dave].map(ignoredOf))
     expect(metrics).toEqual([0, 0, 0])
-  }, 120_000)
+  }, 180_000)
 })
 
 /** How many records of members a daemon has not believed. */
