@@ -1,7 +1,8 @@
 /** Claims, acknowledgements and receipts. */
 import { MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
-import type { MemberKey, Receipt } from '../../rows.ts'
+import { receiptOf } from '../../receipt-of.ts'
+import type { MemberKey } from '../../rows.ts'
 import type { Acknowledgement, Claimed, ClaimRequest, ReadMark } from '../../store.ts'
 import { findMemberStatus } from '../membership/statements.ts'
 import type { Session } from '../session.ts'
@@ -15,14 +16,6 @@ export async function claimNext(session: Session, request: ClaimRequest & { read
   const receipts = itemsMax > 0 ? await takeReceipts(session, { ...request, itemsMax }) : []
   return { deliveries, receipts }
 }
-
-/** What an outcome tells the sender. */
-const receiptOf = {
-  stored: { state: 'delivered', reason: null },
-  duplicate: { state: 'delivered', reason: null },
-  undecryptable: { state: 'undeliverable', reason: 'undecryptable' },
-  rejected: { state: 'undeliverable', reason: 'rejected' },
-} as const satisfies Record<Acknowledgement['outcome'], Pick<Receipt, 'state' | 'reason'>>
 
 /** @returns the senders for whom a receipt waits now */
 export async function acknowledgeAll(
