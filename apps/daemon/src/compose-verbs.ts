@@ -25,7 +25,7 @@ import { AcceptSend } from './send/accept-send.ts'
 import { freezeOutbox } from './send/freeze-outbox.ts'
 import { Recipients } from './send/recipients.ts'
 import { OperateOutbox } from './send/requeue.ts'
-import { Sealer } from './send/seal.ts'
+import { Sealer, type SealerOptions } from './send/seal.ts'
 import { Sender } from './send/sender.ts'
 import { SkippedRecipients } from './send/skipped-recipients.ts'
 
@@ -74,7 +74,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
   outbox.onChange(() => publisher.wake())
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
-  const { mesh, memberId } = stores.identity.meshFile
+  const { mesh } = stores.identity.meshFile
   const open = makeOpener({ meshId: mesh.mesh_id, boxKeys, members })
   const skipped = new SkippedRecipients(log.send)
   const recipients = new Recipients({
@@ -86,9 +86,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
     runtime,
     log: log.send,
   })
-  const randomPool = new RandomPool()
-  const randomBytes = (length: number) => randomPool.take(length)
-  const sealer = new Sealer({ meshId: mesh.mesh_id, selfId: memberId, boxKeys, recipients, skipped, randomBytes })
+  const sealer = composeSealer(stores, { boxKeys, recipients, skipped })
   const seal = (row: OutboxRow) => sealer.seal(row)
   const sender = new Sender({
     outbox,
@@ -132,6 +130,13 @@ export function composeVerbs(parts: VerbParts): Verbs {
     ...{ receiver, readReporter, reopener, publisher, link },
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
+}
+
+function composeSealer({ identity }: Stores, parts: Pick<SealerOptions, 'boxKeys' | 'recipients' | 'skipped'>): Sealer {
+  const { mesh, memberId } = identity.meshFile
+  const randomPool = new RandomPool()
+  const randomBytes = (length: number) => randomPool.take(length)
+  return new Sealer({ ...parts, meshId: mesh.mesh_id, selfId: memberId, randomBytes })
 }
 
 /** The keys that seal and open, kept in step with the identity. */
