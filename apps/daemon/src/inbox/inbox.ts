@@ -4,7 +4,8 @@
  * 1. A message is there once: (sender, client_message_id) is unique, and so is its broker_message_id.
  * 2. `store` returns after the commit. Only then may a delivery be acknowledged.
  * 3. A row gives way only to better knowledge of the same message: a row read back from history to the delivery
- *    itself, a row that could not be opened to one that could. The better one is a new row with a new seq.
+ *    itself, a row that could not be opened to one that could, and none that was opened to one that was not. The better
+ *    one is a new row with a new seq.
  * 4. seq grows with every row and is never given twice within one file; `generation` names the file.
  * 5. A message that could not be opened is kept with the bytes it came in and the reason.
  *

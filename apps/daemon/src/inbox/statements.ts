@@ -67,7 +67,7 @@ export class InboxStatements {
     this.#supersede = db.prepare(`
       SELECT seq FROM inbox
       WHERE sender = :sender AND client_message_id = :clientMessageId
-        AND ((origin = 'history' AND :origin = 'delivery') OR (opened = 0 AND :opened = 1))
+        AND ((origin = 'history' AND :origin = 'delivery' AND opened <= :opened) OR (opened = 0 AND :opened = 1))
         AND NOT EXISTS (
           SELECT 1 FROM inbox AS other
           WHERE other.broker_message_id = :brokerMessageId AND other.seq <> inbox.seq)`)
