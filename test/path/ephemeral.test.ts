@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { TestMember, TestMesh } from '../support/mesh.ts'
 
-describe('an ephemeral member', () => {
+describe('an ephemeral member', { timeout: 120_000 }, () => {
   let mesh: TestMesh
   let alice: TestMember
   const made: TestMember[] = []
@@ -79,6 +79,33 @@ describe('an ephemeral member', () => {
       withinMs: 90_000,
     })
   }, 120_000)
+
+  test('that was killed loses what was only queued, and the next member of that home knows nothing of it', async () => {
+    const job = join('hasty', ['--ephemeral'])
+    await job.start()
+    await job.knows(['alice'])
+    await eventually('the keys are off the disk', () => !existsSync(job.paths.keypair))
+    const accepted = { to: '@alice', message: 'accepted in time', client_message_id: 'accepted' }
+    expect((await job.send(accepted, '?wait=20000&until=accepted')).json).toMatchObject({ state: 'accepted' })
+    await mesh.broker.kill()
+    const queued = await job.send({ to: '@alice', message: 'only queued', client_message_id: 'queued' })
+    expect(queued).toMatchObject({ status: 202, json: { status: 'queued' } })
+    await job.kill()
+    await mesh.broker.start()
+
+    job.cli(['join', '-', '--name', 'hasty-again', '--ephemeral'], newToken())
+    await job.start()
+    await job.knows(['alice'])
+    for (const key of ['accepted', 'queued']) {
+      expect((await job.request({ method: 'GET', path: `/v1/outbox/${key}` })).status).toBe(404)
+    }
+    expect((await job.send({ to: '@alice', message: 'marker' }, '?wait=20000&until=delivered')).json).toMatchObject({
+      state: 'delivered',
+    })
+    const texts = (await alice.inbox()).map(({ message }) => message)
+    expect(texts).toContain('accepted in time')
+    expect(texts).not.toContain('only queued')
+  })
 
   test('is not joined over while its daemon runs', async () => {
     const job = join('busy', ['--ephemeral'])
