@@ -7,6 +7,7 @@ import { message, RawMember, textOf } from '../support/raw-member.ts'
 import { RawMesh } from '../support/raw-mesh.ts'
 
 const ttlMs = 60_000
+const dayMs = 86_400_000
 
 describe('a member that leaves', () => {
   test('is answered, then its connections end, and the others hear of it', async () => {
@@ -123,6 +124,19 @@ describe('an ephemeral member', () => {
     await pass(10_000)
     await leasesAreJudged()
     expect(await statusOf(admin, people.guest.memberId)).toBeNull()
+  })
+
+  test('that left is forgotten when ids of that time are', async () => {
+    const { broker, clock, guest } = await openMesh({ guestTtlMs: ttlMs })
+    await guest.request('members.leave', {})
+    await guest.closing()
+    await broker.close()
+    clock.advance(101 * dayMs)
+    const next = await startBroker({ data: broker.data, jobIntervalMs: 10 }, clock)
+    await eventually('it is forgotten', async () => {
+      const metrics = await (await fetch(`${next.httpUrl}/metrics`)).text()
+      return /^cm_broker_expired_rows_total\{job="forgetting"\} 1$/m.test(metrics)
+    })
   })
 
   test('is one no longer when it says hello without a lease', async () => {

@@ -15,7 +15,15 @@ for (const { name, open } of engines) {
       const job = mesh.join('job')
       const gone = await admit(engine, job, ephemeral)
       await subscribe(engine, gone, 'news')
-      await acceptOne(engine, makeItem(engine, alice, news))
+      await engine.store.queues.consume(gone, {
+        queue: 'builds',
+        maxDeliveries: null,
+        consumersMax: 9,
+        now: engine.clock.now(),
+      })
+      for (const to of [news, { kind: 'queue', ref: 'builds' } as const]) {
+        await acceptOne(engine, makeItem(engine, alice, to))
+      }
       await engine.store.setProfile(gone, { summary: 'builds', activity: null, visible: true })
       const stays = await admit(engine, mesh.join('stays'), ephemeral)
       const uses = await engine.count('invite_use')
@@ -25,10 +33,12 @@ for (const { name, open } of engines) {
 
       engine.clock.advance(100 * dayMs)
       expect(await forget(engine)).toBe(0)
+      expect(await engine.count('queue_consumer')).toBe(1)
       engine.clock.advance(dayMs)
       expect(await forget(engine)).toBe(1)
       expect(await forget(engine)).toBe(0)
       expect(await engine.store.findMember(gone)).toBeNull()
+      expect(await engine.count('queue_consumer')).toBe(0)
       const kept = await Promise.all([alice, bob, carol, stays].map((member) => engine.store.findMember(member)))
       expect(kept.map((member) => member?.status)).toEqual(['active', 'left', 'left', 'active'])
       // What is counted of an invite stays counted.

@@ -101,7 +101,9 @@ const forget = prepare(`
   presences AS (DELETE FROM mesh.presence p USING forgotten f
                  WHERE p.mesh_id = f.mesh_id AND p.member_id = f.member_id),
   pasts AS (DELETE FROM mesh.topic_subscription_past p USING forgotten f
-             WHERE p.mesh_id = f.mesh_id AND p.member_id = f.member_id)
+             WHERE p.mesh_id = f.mesh_id AND p.member_id = f.member_id),
+  consuming AS (DELETE FROM mesh.queue_consumer c USING forgotten f
+                 WHERE c.mesh_id = f.mesh_id AND c.member_id = f.member_id AND c.until_history_id IS NOT NULL)
   DELETE FROM mesh.member m USING forgotten f WHERE m.mesh_id = f.mesh_id AND m.member_id = f.member_id`)
 const selectList = prepare(`SELECT list, chain FROM mesh.revocation_list WHERE mesh_id = $1`)
 const upsertList = prepare(`
@@ -210,7 +212,7 @@ export async function listMeshesToForgetIn(session: Session, options: ForgetOpti
   return rows.map(({ meshId }) => meshId)
 }
 
-/** With their presence, their profiles and the subscriptions that they had. */
+/** With their presence, their profiles, and what they were subscribed to and consumed. */
 export function deleteForgettable(
   session: Session,
   options: ForgetOptions,

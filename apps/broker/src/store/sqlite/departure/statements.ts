@@ -53,6 +53,8 @@ export function prepareDepartures(db: Database) {
   const deletePresence = db.prepare<[string, string]>(`DELETE FROM presence WHERE mesh_id = ? AND member_id = ?`)
   const deletePast = db.prepare<[string, string]>(`
     DELETE FROM topic_subscription_past WHERE mesh_id = ? AND member_id = ?`)
+  const deleteConsuming = db.prepare<[string, string]>(`
+    DELETE FROM queue_consumer WHERE mesh_id = ? AND member_id = ? AND until_history_id IS NOT NULL`)
   const deleteMember = db.prepare<[string, string]>(`
     DELETE FROM member WHERE mesh_id = ? AND member_id = ? AND status = 'left'`)
 
@@ -76,10 +78,11 @@ export function prepareDepartures(db: Database) {
     renewLeases: (at: number): number => renewLeases.run(at).changes,
     listForgettable: (options: { now: number; days: number; limit: number }): readonly MemberKey[] =>
       selectForgettable.all(options),
-    /** With its presence, its profile and the subscriptions that it had. */
+    /** With its presence, its profile, and what it was subscribed to and consumed. */
     deleteMember(key: MemberKey): number {
       deletePresence.run(key.meshId, key.memberId)
       deletePast.run(key.meshId, key.memberId)
+      deleteConsuming.run(key.meshId, key.memberId)
       return deleteMember.run(key.meshId, key.memberId).changes
     },
   }
