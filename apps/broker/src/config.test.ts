@@ -35,12 +35,23 @@ const refused = [
   { variable: 'CLAUDEMESH_BROKER_DEDUPE_MODE', value: 'forever' },
   { variable: 'CLAUDEMESH_BROKER_REGISTRATION', value: 'yes' },
   { variable: 'CLAUDEMESH_BROKER_PROT', value: '1' },
+  { variable: 'CLAUDEMESH_BROKER_DATABASE_URL', value: 'mysql://mesh:secret@db/mesh' },
 ]
 
 test('what is unknown or ill-typed is refused by name', () => {
   for (const { variable, value } of refused) {
     expect(() => loadConfig({ [variable]: value }, {}), variable).toThrow(new RegExp(variable))
   }
+})
+
+test('a database is named by its URL, and what is wrong with that is said without its password', () => {
+  const url = 'postgres://mesh:secret@db/mesh'
+  expect(loadConfig({}, {}).databaseUrl).toBeNull()
+  expect(loadConfig({ CLAUDEMESH_BROKER_DATABASE_URL: url }, {}).databaseUrl).toBe(url)
+  expect(loadConfig({ CLAUDEMESH_BROKER_DATABASE_URL: url }, { databaseUrl: null }).databaseUrl).toBeNull()
+  const wrong = () => loadConfig({}, { databaseUrl: 'mysql://mesh:secret@db/mesh' })
+  expect(wrong).toThrow('does not begin with postgres://')
+  expect(wrong).not.toThrow('secret')
 })
 
 test('a setting of daemons that begins alike is passed over', () => {

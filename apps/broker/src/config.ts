@@ -6,8 +6,10 @@ import { MeshError } from '@claudemesh/protocol'
 import { assertRetention, type MeshSettings } from './settings.ts'
 
 export interface BrokerOptions {
-  /** Directory of the database, the lock and the log; made when there is none. */
+  /** Directory of the embedded database, the lock and the log; made when there is none. */
   readonly data: string
+  /** The PostgreSQL database of a team, `postgres://…`, which any number of brokers share; null: the embedded one. */
+  readonly databaseUrl: string | null
   readonly host: string
   /** 0: any free port. */
   readonly port: number
@@ -60,6 +62,7 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
   const host = overrides.host ?? read.text('HOST', '127.0.0.1')
   const defaults: BrokerConfig = {
     data: read.text('DATA', defaultDirectory(environment)),
+    databaseUrl: read.optionalText('DATABASE_URL'),
     host,
     port: read.integer('PORT', { fallback: 7520, min: 0, max: 65_535 }),
     publicUrls: read.list('PUBLIC_URLS'),
@@ -83,7 +86,14 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
   read.assertNothingElse()
   const config = Object.freeze({ ...defaults, ...withoutUndefined(overrides) })
   assertRetention(config.settings, 'the settings of this broker')
+  assertDatabaseUrl(config.databaseUrl)
   return config
+}
+
+/** What is wrong with it is not repeated: it may hold a password. */
+function assertDatabaseUrl(url: string | null): void {
+  if (url === null || /^postgres(ql)?:\/\//.test(url)) return
+  throw invalid(`${prefix}DATABASE_URL`, 'does not begin with postgres://')
 }
 
 function readTls(read: ReturnType<typeof reader>): TlsFiles | null {
@@ -137,6 +147,7 @@ function reader(environment: Environment) {
   }
   return {
     text: (name: string, fallback: string): string => find(name) ?? fallback,
+    optionalText: (name: string): string | null => find(name) ?? null,
     list: (name: string): readonly string[] =>
       (find(name) ?? '')
         .split(',')

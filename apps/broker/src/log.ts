@@ -11,15 +11,24 @@ export interface LogFile {
   flush(): void
 }
 
-/** Opens `broker.log`: JSON lines, readable by the owner alone. */
-export function openLog(options: { readonly path: string; readonly level: LogLevel }): LogFile {
-  closeSync(openSync(options.path, 'a', 0o600))
-  const destination = pino.destination({ dest: options.path, sync: true })
+/**
+ * Opens the log: JSON lines.
+ *
+ * @param options `path`: of a file that only its owner may read; null: the standard error
+ */
+export function openLog(options: { readonly path: string | null; readonly level: LogLevel }): LogFile {
+  const destination = pino.destination({ dest: openDestination(options.path), sync: true })
   const log = pino(
     { level: options.level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
   )
   return { log, flush: () => destination.flushSync() }
+}
+
+function openDestination(path: string | null): string | number {
+  if (path === null) return process.stderr.fd
+  closeSync(openSync(path, 'a', 0o600))
+  return path
 }
 
 /** A log that goes nowhere. */

@@ -4,9 +4,11 @@ import { Broker } from './broker.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import { DataDirectory } from './data-directory.ts'
 import { shutdownMsMax } from './limits.ts'
-import { openLog } from './log.ts'
-import { systemRuntime } from './runtime.ts'
+import { type LogFile, openLog } from './log.ts'
+import { type Runtime, systemRuntime } from './runtime.ts'
+import { PostgresStore } from './store/postgres/postgres-store.ts'
 import { SqliteStore } from './store/sqlite/sqlite-store.ts'
+import type { Store } from './store/store.ts'
 
 export { backUpBroker } from './backup.ts'
 export type { BrokerConfig, BrokerOptions } from './config.ts'
@@ -21,27 +23,53 @@ const exitInputOutput = 74
  *
  * @param overrides what the caller decides; the rest comes from the environment
  * @returns the exit code
- * @throws MeshError when it does not come up: `already_running`, `config_invalid`, `start_failed`, `database_corrupt` …
+ * @throws MeshError when it does not come up: `already_running`, `config_invalid`, `start_failed`, `database_corrupt`,
+ *   `storage_unavailable` …
  */
 export async function runBroker(overrides: Partial<BrokerConfig> = {}): Promise<number> {
   const config = loadConfig(process.env, overrides)
+  return config.databaseUrl === null ? runEmbedded(config) : runOnPostgres(config, config.databaseUrl)
+}
+
+/** One process over one directory. */
+async function runEmbedded(config: BrokerConfig): Promise<number> {
+  const runtime = systemRuntime()
   const directory = DataDirectory.acquire(config.data)
   try {
-    return await runIn(directory, config)
+    const { paths } = directory
+    const logFile = openLog({ path: paths.log, level: config.logLevel })
+    const store = SqliteStore.open({ path: paths.database, runtime })
+    const publish = (url: string) => directory.publish({ url, startedAt: runtime.now() })
+    return await runOver(store, { config, runtime, logFile, publish })
   } finally {
     directory.release()
   }
 }
 
-async function runIn(directory: DataDirectory, config: BrokerConfig): Promise<number> {
+/** One of any number of processes that keep nothing on this host: no directory, and the log is the standard error. */
+async function runOnPostgres(config: BrokerConfig, url: string): Promise<number> {
   const runtime = systemRuntime()
-  const logFile = openLog({ path: directory.paths.log, level: config.logLevel })
-  const store = SqliteStore.open({ path: directory.paths.database, runtime })
+  const logFile = openLog({ path: null, level: config.logLevel })
+  const store = await PostgresStore.open({ url, runtime })
+  return await runOver(store, { config, runtime, logFile, publish: () => undefined })
+}
+
+async function runOver(
+  store: Store,
+  options: {
+    readonly config: BrokerConfig
+    readonly runtime: Runtime
+    readonly logFile: LogFile
+    /** Tells this host where the broker listens. */
+    readonly publish: (url: string) => void
+  },
+): Promise<number> {
+  const { config, runtime, logFile, publish } = options
   try {
     const broker = await Broker.open({ config, store, runtime, log: logFile.log, version: readVersion() })
     // Without a certificate the signal keeps its meaning: the terminal is gone.
     if (config.tls !== null) process.on('SIGHUP', () => broker.reloadCertificate())
-    directory.publish({ url: broker.url, startedAt: runtime.now() })
+    publish(broker.url)
     process.stdout.write(`broker listening on ${broker.url}\n`)
     const code = await waitForEnd(broker, config)
     // A peer or a disk that hangs must not keep the process from ending; whatever was answered is on the disk.

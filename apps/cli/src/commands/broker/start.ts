@@ -6,6 +6,11 @@ export const command: CommandDefinition = {
   summary: 'Run a broker in the foreground',
   options: [
     { syntax: '--data <directory>', describe: 'where its database is; default: broker/ in the home' },
+    {
+      syntax: '--database-url <url>',
+      describe:
+        'postgres:// URL of the database of a team, instead of --data; with a password it belongs in CLAUDEMESH_BROKER_DATABASE_URL',
+    },
     { syntax: '--host <address>', describe: 'address to listen on; default 127.0.0.1' },
     { syntax: '--port <port>', describe: 'port to listen on, 0 for any; default 7520' },
     {
@@ -36,6 +41,10 @@ export const command: CommandDefinition = {
       describe:
         'for members on other hosts, behind a proxy that ends TLS; without --registration open once your mesh has connected',
     },
+    {
+      line: 'claudemesh broker start --host 0.0.0.0 --database-url postgres://mesh@db.example.org/mesh --registration open',
+      describe: 'one of any number of brokers over one PostgreSQL database; its log is the standard error',
+    },
   ],
 
   async run({ args, flags, environment }) {
@@ -46,10 +55,15 @@ export const command: CommandDefinition = {
     const idleExit = flags.integer('idle-exit', { min: 1, max: 86_400 })
     const publicUrls = flags.texts('public-url')
     const trustedProxies = flags.texts('trusted-proxy')
+    const databaseUrl = flags.text('database-url')
+    const data = flags.text('data')
+    if (databaseUrl !== null && data !== null) throw invalidUsage('--data and --database-url exclude each other')
     const tls = readTls(flags.text('tls-cert'), flags.text('tls-key'))
     const { runBroker } = await import('@claudemesh/broker')
     const exitCode = await runBroker({
-      data: flags.text('data') ?? environment.brokerData,
+      data: data ?? environment.brokerData,
+      // Named on the command line, a directory goes before a database that the environment names.
+      ...(databaseUrl === null && data === null ? {} : { databaseUrl }),
       ...(host === null ? {} : { host }),
       ...(port === null ? {} : { port }),
       ...(registration === null ? {} : { registration }),
