@@ -26,6 +26,8 @@ export type Table =
   | 'revocation_list'
   | 'topic_subscription'
   | 'invite_use'
+  | 'queue_consumer'
+  | 'message_queue'
 
 export interface Engine {
   readonly store: Store

@@ -5,9 +5,10 @@ import type { DirectoryStatements } from '../membership/statements.ts'
 import type { Counters } from '../statements.ts'
 import type { Writer } from '../writer.ts'
 import { consume, stopConsuming } from './consumers.ts'
-import { buryExhausted, settleAll, settleDead } from './settle.ts'
-import type { QueueStatements, WorkStatements } from './statements.ts'
-import { findNothingDue, readDead, take } from './take.ts'
+import type { QueueStatements } from './statements.ts'
+import { buryExhausted, settleAll, settleDead } from './work/settle.ts'
+import type { WorkStatements } from './work/statements.ts'
+import { findNothingDue, readDead, take } from './work/take.ts'
 
 interface Statements {
   readonly queues: QueueStatements

@@ -1,13 +1,14 @@
 /** What becomes of work that was given out. What is decided is in queue-states.ts. */
 import assert from 'node:assert/strict'
 import { crashPoint, type Tx } from '@claudemesh/storage'
-import { judgeSettlement } from '../../queue-states.ts'
-import type { DeadSelection, QueueRefusal, SettleItem, SettleOutcome } from '../../queues.ts'
-import type { MemberKey } from '../../rows.ts'
-import { leaveReceiptFor } from '../deliveries/deliveries.ts'
-import type { DeliveryStatements } from '../deliveries/statements.ts'
-import type { Counters } from '../statements.ts'
-import type { QueueStatements, Work, WorkStatements } from './statements.ts'
+import { judgeSettlement } from '../../../queue-states.ts'
+import type { DeadSelection, QueueRefusal, SettleItem, SettleOutcome } from '../../../queues.ts'
+import type { MemberKey } from '../../../rows.ts'
+import { leaveReceiptFor } from '../../deliveries/deliveries.ts'
+import type { DeliveryStatements } from '../../deliveries/statements.ts'
+import type { Counters } from '../../statements.ts'
+import type { QueueStatements } from '../statements.ts'
+import type { Work, WorkStatements } from './statements.ts'
 import { judgeConsumer } from './take.ts'
 
 export interface SettleStatements {

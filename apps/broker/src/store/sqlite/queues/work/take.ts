@@ -1,9 +1,10 @@
 /** Work as it is given out. */
 import assert from 'node:assert/strict'
 import { crashPoint, type Tx } from '@claudemesh/storage'
-import type { DeadMessage, DeadPage, LeasedMessage, QueueRefusal, TakeOutcome, TakeRequest } from '../../queues.ts'
-import type { MemberKey, Message } from '../../rows.ts'
-import type { QueueStatements, WorkStatements } from './statements.ts'
+import type { DeadMessage, DeadPage, LeasedMessage, QueueRefusal, TakeOutcome, TakeRequest } from '../../../queues.ts'
+import type { MemberKey, Message } from '../../../rows.ts'
+import type { QueueStatements } from '../statements.ts'
+import type { WorkStatements } from './statements.ts'
 
 export interface TakeStatements {
   readonly queues: QueueStatements
