@@ -184,7 +184,7 @@ function build(dependencies: BrokerDependencies) {
   })
   const jobs = new JobRunner({
     jobs: listJobs({
-      ...{ config, store, runtime, metrics, deliverer },
+      ...{ config, store, runtime, metrics, log, deliverer },
       isConnected: (member) => connections.has(member),
       end: (member) => endMembership(requests, member, { leaseEnded: true }),
     }),

@@ -88,6 +88,8 @@ export const inspectionRowsMin = 32
 export const inspectionRowsMax = 1_024
 /** Findings that are remembered, so that each is logged once; further ones are neither logged nor counted. */
 export const inspectionFindingsMax = 10_000
+/** Rows of one kind that the doctor names; it counts the others. */
+export const inspectionFindingsShown = 100
 
 // ---- members that go ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import type { Store } from './store/store.ts'
 export { backUpBroker } from './backup.ts'
 export type { BrokerConfig, BrokerOptions } from './config.ts'
 export { type BrokerEndpoint, readBrokerEndpoint } from './data-directory.ts'
+export { examineBroker } from './doctor.ts'
 export { type BrokerStatus, brokerStatus } from './status.ts'
 
 /** Of sysexits: the disk failed. */

@@ -10,6 +10,7 @@ const gauges = {
   queue_waits: { help: 'Calls that wait for work', labelNames: [] },
   members: { help: 'Members known', labelNames: [] },
   meshes: { help: 'Meshes registered', labelNames: [] },
+  atomicity_violation_found: { help: 'Rows known to contradict each other, by kind', labelNames: ['kind'] },
 } as const
 
 /** How often something has happened. */
@@ -23,6 +24,7 @@ const counters = {
   queue_settlements: { help: 'Messages of work queues settled, by outcome', labelNames: ['outcome'] },
   queue_deaths: { help: 'Messages of work queues that were dead when their last lease was over', labelNames: [] },
   expired_rows: { help: 'Rows deleted because their time was over, by job', labelNames: ['job'] },
+  dedupe_orphan_check: { help: 'Rows compared with those that belong to them', labelNames: [] },
   failures: { help: 'Failures that were logged as errors', labelNames: [] },
 } as const
 

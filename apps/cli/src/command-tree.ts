@@ -49,6 +49,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('daemon outbox prune', async () => (await import('./commands/outbox/prune.ts')).command),
   entry('broker start', async () => (await import('./commands/broker/start.ts')).command),
   entry('broker status', async () => (await import('./commands/broker/status.ts')).command),
+  entry('broker doctor', async () => (await import('./commands/broker/doctor.ts')).command),
   entry('broker backup', async () => (await import('./commands/broker/backup.ts')).command),
 ]
 

@@ -1,6 +1,7 @@
 import type { BrokerConfig } from '../config.ts'
 import type { Deliverer } from '../deliver/deliver.ts'
-import { departureIntervalMs, queueLeasesIntervalMs } from '../limits.ts'
+import { departureIntervalMs, inspectionIntervalMs, inspectionRestMs, queueLeasesIntervalMs } from '../limits.ts'
+import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import type { MemberKey } from '../store/rows.ts'
@@ -10,6 +11,7 @@ import { draining } from './draining.ts'
 import { endedLeases } from './ended-leases.ts'
 import { forgetting } from './forgetting.ts'
 import { leaseExpiry } from './lease-expiry.ts'
+import { orphanCheck } from './orphan-check.ts'
 import { queueLeases } from './queue-leases.ts'
 import { retention } from './retention.ts'
 import type { Job } from './runner.ts'
@@ -20,12 +22,13 @@ export function listJobs(parts: {
   readonly store: Store
   readonly runtime: Runtime
   readonly metrics: Metrics
+  readonly log: Log
   readonly deliverer: Deliverer
   readonly isConnected: (member: MemberKey) => boolean
   /** Ends the membership of an ephemeral member, if its lease is over. */
   readonly end: (member: MemberKey) => Promise<void>
 }): readonly Job[] {
-  const { config, store, runtime, metrics, deliverer, isConnected, end } = parts
+  const { config, store, runtime, metrics, log, deliverer, isConnected, end } = parts
   const intervalMs = config.jobIntervalMs
   const departureMs = Math.min(departureIntervalMs, intervalMs)
   const count = (job: string) => (rows: number) => metrics.counters.expired_rows.inc({ job }, rows)
@@ -48,6 +51,11 @@ export function listJobs(parts: {
       buried: (rows) => metrics.counters.queue_deaths.inc(rows),
     }),
     draining({ store, runtime, intervalMs: departureMs, expired: count('draining'), wake }),
+    orphanCheck({
+      ...{ store, runtime, metrics, log },
+      intervalMs: Math.min(inspectionIntervalMs, intervalMs),
+      restMs: Math.min(inspectionRestMs, 60 * intervalMs),
+    }),
     forgetting({
       store,
       runtime,

@@ -14,6 +14,7 @@
 import type { Admission as InviteUse } from '@claudemesh/identity'
 import type { Certificate, DeliveryOutcome, Destination, MeshRecord, Priority } from '@claudemesh/protocol'
 import type { Departures } from './departures.ts'
+import type { Inspection } from './inspection.ts'
 import type { Queues } from './queues.ts'
 import type { Accepted, Delivery, Member, MemberKey, Mesh, Message, MessageKey, Receipt, Topic } from './rows.ts'
 
@@ -143,7 +144,7 @@ export interface Retention {
   readonly rowsMax: number
 }
 
-export interface Store extends Departures {
+export interface Store extends Departures, Inspection {
   readonly queues: Queues
 
   /**

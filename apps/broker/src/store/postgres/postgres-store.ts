@@ -11,6 +11,7 @@ import { crashPoint } from '@claudemesh/storage'
 import { acceptBytesMax } from '../../limits.ts'
 import type { Runtime } from '../../runtime.ts'
 import type { RevocationChange } from '../departures.ts'
+import type { InspectionPosition } from '../inspection.ts'
 import type { MemberKey, MessageKey } from '../rows.ts'
 import type {
   AcceptItem,
@@ -32,6 +33,7 @@ import { giveBack, readHistory } from './deliveries/statements.ts'
 import { drain, forgetMembers, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
 import { findRevocations, listEndedLeases, renewLeases } from './departure/statements.ts'
+import { inspect } from './inspection/inspect.ts'
 import { admit } from './membership/admit.ts'
 import {
   findMember,
@@ -217,6 +219,10 @@ export class PostgresStore implements Store {
 
   expireMessages(options: Retention) {
     return this.#pool.write((session) => expireMessages(session, options))
+  }
+
+  inspect(position: InspectionPosition | null, rowsMax: number) {
+    return this.#pool.read((session) => inspect(session, { position, rowsMax }))
   }
 
   count() {

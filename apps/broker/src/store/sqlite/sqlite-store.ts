@@ -10,6 +10,7 @@ import { MeshError } from '@claudemesh/protocol'
 import { closeDatabase, crashPoint, type Database, isBroken, openDatabase, read } from '@claudemesh/storage'
 import type { Runtime } from '../../runtime.ts'
 import type { RevocationChange } from '../departures.ts'
+import type { InspectionPosition } from '../inspection.ts'
 import type { Member, MemberKey, Mesh, MessageKey } from '../rows.ts'
 import type {
   AcceptItem,
@@ -32,6 +33,8 @@ import { prepareDeliveries } from './deliveries/statements.ts'
 import { drain, forgetMembers, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
 import { prepareDepartures, prepareRevocations } from './departure/statements.ts'
+import { inspectFile } from './inspection/examined-file.ts'
+import { prepareInspection } from './inspection/statements.ts'
 import { Leases } from './leases.ts'
 import { admit } from './membership/admit.ts'
 import { prepareAdmission, prepareDirectory } from './membership/statements.ts'
@@ -52,6 +55,7 @@ function prepareAll(db: Database) {
     deliveries: prepareDeliveries(db),
     departure: prepareDepartures(db),
     directory: prepareDirectory(db),
+    inspection: prepareInspection(db),
     queues: prepareQueues(db),
     retention: prepareRetention(db),
     revocations: prepareRevocations(db),
@@ -217,6 +221,10 @@ export class SqliteStore implements Store {
 
   expireMessages(options: Retention) {
     return this.#writer.write(() => expireMessages(this.#statements, options))
+  }
+
+  inspect(position: InspectionPosition | null, rowsMax: number) {
+    return inspectFile(this.#db, this.#statements.inspection, { position, rowsMax })
   }
 
   async count() {

@@ -69,8 +69,7 @@ export const inconsistencies = [
   },
   {
     name: 'message_without_history',
-    meaning:
-      'A message has no place in the history: it is in nobody’s pages of history, and retention never takes it.',
+    meaning: 'A message has no place in the history: it is in nobody’s pages of history, and retention never takes it.',
     remedy: 'Insert the history row: mesh_id, history_id and id of the message.',
     checks: inMessages(
       (s) => `NOT EXISTS (SELECT 1 FROM ${s}.message_history h WHERE h.mesh_id = t.mesh_id

@@ -1,0 +1,107 @@
+/**
+ * Looks through the database of a broker for what cannot be, while the broker runs or not. It reads only, and migrates
+ * nothing.
+ */
+import { existsSync } from 'node:fs'
+import { MeshError } from '@claudemesh/protocol'
+import { dataPaths } from './data-directory.ts'
+import { inspectionFindingsShown, inspectionRowsMax } from './limits.ts'
+import { type InconsistencyName, inconsistencyOf } from './store/inspection/inconsistencies/statements.ts'
+import type { ExaminedDatabase, InspectionPosition, InspectionStep } from './store/inspection.ts'
+import { ExaminedServer } from './store/postgres/inspection/examined-server.ts'
+import { ExaminedFile } from './store/sqlite/inspection/examined-file.ts'
+
+type ExaminedBroker = { readonly data: string } | { readonly databaseUrl: string }
+
+/** What was found of one kind. */
+interface DoctorFinding {
+  readonly name: InconsistencyName
+  readonly meaning: string
+  readonly remedy: string
+  /** How many there are. */
+  readonly count: number
+  /** The first of them: the table, and the columns that lead to the row; or, in words, what is wrong. */
+  readonly rows: readonly Readonly<Record<string, string | number>>[]
+}
+
+interface Diagnosis {
+  /** Rows per table; a row counts once, however many checks it went through. Empty when no row could be checked. */
+  readonly checked: Readonly<Record<string, number>>
+  readonly findings: readonly DoctorFinding[]
+}
+
+/**
+ * Goes through everything once: the file, the schema, then every check of every row.
+ *
+ * @throws MeshError `invalid_usage` when there is no database, `storage_unavailable`, `storage_failed`
+ */
+export async function examineBroker(broker: ExaminedBroker): Promise<Diagnosis> {
+  const database = openExamined(broker)
+  try {
+    return await examine(database)
+  } finally {
+    await database.close()
+  }
+}
+
+function openExamined(broker: ExaminedBroker): ExaminedDatabase {
+  if ('databaseUrl' in broker) return new ExaminedServer(broker.databaseUrl)
+  const path = dataPaths(broker.data).database
+  if (existsSync(path)) return ExaminedFile.open(path)
+  throw new MeshError('invalid_usage', {
+    detail: `there is no database of a broker in ${broker.data}`,
+    hint: 'Name its directory with --data, or its PostgreSQL database with --database-url.',
+  })
+}
+
+async function examine(database: ExaminedDatabase): Promise<Diagnosis> {
+  const findings = new Findings()
+  // Of a damaged file, or tables of another shape, nothing else can be told.
+  for (const damage of (await database.listDamage()) ?? []) findings.note('file_damaged', { damage })
+  if (!findings.isEmpty) return { checked: {}, findings: findings.list() }
+  const { found, known } = await database.readSchema()
+  if (found !== known) findings.note('schema_differs', { found, known })
+  if (!findings.isEmpty) return { checked: {}, findings: findings.list() }
+  const checked = await examineRows(database, findings)
+  return { checked, findings: findings.list() }
+}
+
+/** @returns rows per table */
+async function examineRows(database: ExaminedDatabase, findings: Findings): Promise<Record<string, number>> {
+  const checked: Record<string, number> = {}
+  let rowsOfCheck = 0
+  let position: InspectionPosition | null = null
+  do {
+    const step: InspectionStep = await database.inspect(position, inspectionRowsMax)
+    for (const { name, table, row } of step.findings) findings.note(name, { table, ...row })
+    const continues = step.next !== null && step.next.check === (position?.check ?? 0)
+    rowsOfCheck += step.rows
+    // Each check of a table walks all of it, and meets more or fewer rows as others write.
+    checked[step.table] = Math.max(checked[step.table] ?? 0, rowsOfCheck)
+    if (!continues) rowsOfCheck = 0
+    position = step.next
+  } while (position !== null)
+  return checked
+}
+
+class Findings {
+  readonly #byName = new Map<InconsistencyName, { count: number; rows: DoctorFinding['rows'][number][] }>()
+
+  get isEmpty(): boolean {
+    return this.#byName.size === 0
+  }
+
+  note(name: InconsistencyName, row: DoctorFinding['rows'][number]): void {
+    const found = this.#byName.get(name) ?? { count: 0, rows: [] }
+    this.#byName.set(name, found)
+    found.count += 1
+    if (found.rows.length < inspectionFindingsShown) found.rows.push(row)
+  }
+
+  list(): readonly DoctorFinding[] {
+    return [...this.#byName].map(([name, { count, rows }]) => {
+      const { meaning, remedy } = inconsistencyOf(name)
+      return { name, meaning, remedy, count, rows }
+    })
+  }
+}

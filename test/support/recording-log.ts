@@ -1,0 +1,8 @@
+import pino from 'pino'
+
+/** A log whose lines are kept. */
+export function recordingLog(): { readonly log: pino.Logger; readonly lines: readonly Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = []
+  const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  return { log, lines }
+}
