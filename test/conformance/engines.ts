@@ -46,7 +46,7 @@ export interface Engine {
   audit(): Promise<readonly AuditEntry[]>
 }
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly actor: string
   readonly action: string
   readonly detail: unknown
@@ -99,7 +99,7 @@ async function openSqlite(): Promise<Engine> {
   }
 }
 
-async function openPostgres(): Promise<Engine> {
+export async function openPostgres(): Promise<Engine> {
   const url = await freshDatabase()
   const clock = createClock()
   const outside = new pg.Client({ connectionString: url })

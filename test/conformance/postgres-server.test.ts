@@ -1,0 +1,128 @@
+/** What the engine for a team asks of its server, and what it does when brokers start, wait for each other, or may not write. */
+import { readdirSync } from 'node:fs'
+import pg from 'pg'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { systemRuntime } from '../../apps/broker/src/runtime.ts'
+import { PostgresStore } from '../../apps/broker/src/store/postgres/postgres-store.ts'
+import { eventually } from '../support/eventually.ts'
+import { ask, emptyDatabase } from '../support/postgres.ts'
+import { RawMesh } from '../support/raw-mesh.ts'
+import { openPostgres } from './engines.ts'
+import { admit, makeItem, openWithMembers } from './scenario.ts'
+
+const migrations = readdirSync(new URL('../../apps/broker/src/store/postgres/schema/', import.meta.url)).toSorted()
+
+async function open(url: string): Promise<PostgresStore> {
+  const store = await PostgresStore.open({ url, runtime: systemRuntime() })
+  onTestFinished(() => store.close())
+  return store
+}
+
+describe('the schema', () => {
+  test('is made once, however many brokers start at once on an empty database', async () => {
+    const url = await emptyDatabase()
+    const stores = await Promise.all(Array.from({ length: 6 }, () => open(url)))
+    for (const store of stores) await store.ping()
+    const applied = await ask(url, 'SELECT version, name FROM mesh.schema_migration ORDER BY version')
+    expect(applied).toEqual(migrations.map((name, index) => ({ version: index + 1, name: name.replace('.sql', '') })))
+  })
+
+  test('of a newer version is refused, and left as it is', async () => {
+    const url = await emptyDatabase()
+    await open(url)
+    await ask(url, `INSERT INTO mesh.schema_migration VALUES (${migrations.length + 1}, 'later', 0)`)
+    await expect(open(url)).rejects.toMatchObject({ code: 'schema_too_new' })
+    expect(await ask(url, 'SELECT version FROM mesh.schema_migration')).toHaveLength(migrations.length + 1)
+  })
+
+  test('that a migration does not fit is left as it was before all of them', async () => {
+    const url = await emptyDatabase()
+    await ask(url, 'CREATE SCHEMA mesh; CREATE TABLE mesh.audit_log (note TEXT)')
+    await expect(open(url)).rejects.toMatchObject({ code: 'start_failed', message: expect.stringMatching('audit_log') })
+    const tables = await ask(url, `SELECT relname FROM pg_class WHERE relnamespace = 'mesh'::regnamespace`)
+    expect(tables).toEqual([{ relname: 'audit_log' }])
+  })
+
+  test('that is up to date needs no right to make tables', async () => {
+    const url = await emptyDatabase()
+    await open(url)
+    const role = `mesh_broker_${Date.now()}`
+    await ask(
+      url,
+      `CREATE ROLE ${role} LOGIN PASSWORD 'test'; GRANT USAGE ON SCHEMA mesh TO ${role};
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mesh TO ${role}`,
+    )
+    onTestFinished(() => ask(url, `DROP OWNED BY ${role}; DROP ROLE ${role}`).then(() => undefined))
+    const restricted = Object.assign(new URL(url), { username: role, password: 'test' }).href
+    await expect(ask(restricted, 'CREATE TABLE mesh.other (id INTEGER)')).rejects.toThrow('permission denied')
+    await (await open(restricted)).ping()
+  })
+})
+
+describe('a server', () => {
+  test('that is too old is refused with the version that is needed', async () => {
+    const url = await emptyDatabase()
+    await ask(
+      url,
+      `CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql AS
+         $$ SELECT CASE name WHEN 'server_version_num' THEN '140012' ELSE pg_catalog.current_setting(name) END $$;
+       DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`,
+    )
+    await expect(open(url)).rejects.toMatchObject({
+      code: 'start_failed',
+      message: expect.stringMatching('PostgreSQL 14.*15 or later'),
+    })
+    expect(await ask(url, `SELECT 1 FROM pg_namespace WHERE nspname = 'mesh'`)).toEqual([])
+  })
+
+  test('that takes no writes is not ready, and says why', async () => {
+    const url = await emptyDatabase()
+    await (await open(url)).ping()
+    await ask(
+      url,
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
+    )
+    const store = await open(url)
+    await expect(store.ping()).rejects.toMatchObject({ code: 'storage_unavailable' })
+    const somebody = { meshId: 'mesh', memberId: 'member' }
+    await expect(store.recordPresence(somebody, { online: true, at: 1 })).rejects.toMatchObject({
+      code: 'storage_unavailable',
+    })
+  })
+})
+
+test('two transactions that wait for each other both go through: the one that is ended begins again', async () => {
+  const { engine, alice, bob } = await openWithMembers(openPostgres)
+  const other = await admit(engine, new RawMesh().founder)
+  if (!('databaseUrl' in engine.database)) throw new Error('this engine has a database')
+  const [first, second] = [alice.meshId, other.meshId].toSorted()
+  const lock = 'SELECT 1 FROM mesh.mesh_counter WHERE mesh_id = $1 FOR UPDATE'
+  const outside = new pg.Client({ connectionString: engine.database.databaseUrl })
+  await outside.connect()
+  onTestFinished(() => outside.end())
+  // Meshes are locked in their order; this one goes the other way. It is not the one to find out, if it may say so.
+  await outside.query(`SET deadlock_timeout = '30s'`).catch(() => undefined)
+  await outside.query('BEGIN')
+  await outside.query(lock, [second])
+  const accepting = engine.store.acceptBatch([
+    makeItem(engine, alice, { kind: 'dm', ref: bob.memberId }),
+    makeItem(engine, other, { kind: 'dm', ref: other.memberId }),
+  ])
+  await eventually('the broker waits for the second mesh', async () => {
+    const { rows } = await outside.query('SELECT 1 FROM pg_locks WHERE NOT granted')
+    return rows.length > 0
+  })
+  const locking = outside.query(lock, [first])
+  await locking
+  await outside.query('COMMIT')
+  expect((await accepting).map(({ kind }) => kind)).toEqual(['stored', 'stored'])
+  await eventually('the database has counted the deadlock', async () => {
+    const [row] = (
+      await outside.query<{ deadlocks: string }>(
+        'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
+      )
+    ).rows
+    return Number(row?.deadlocks) > 0
+  })
+  expect(await engine.count('topic_message')).toBe(2)
+})
