@@ -4,9 +4,12 @@
  *
  * 1. Of those who wait at one queue they are woken who have waited longest, one for each message that came.
  * 2. Who begins to wait before it looks misses nothing that comes while it looks.
- * 3. A wake is not lost to somebody who has no use for it: `pass` hands it on to those who have waited since before it.
+ * 3. A member has a bounded number of calls that wait, so that its connection has room for others.
+ * 4. A wake is not lost to somebody who has no use for it: `pass` hands it on to those who have waited since before it.
  */
+import { queueWaitsPerMemberMax } from '../limits.ts'
 import type { QueueKey } from '../store/queues.ts'
+import type { MemberKey } from '../store/rows.ts'
 
 /** Why somebody was woken. */
 export interface Wake {
@@ -22,12 +25,15 @@ export interface Wait {
 }
 
 interface Place {
+  readonly member: string
   readonly number: number
   readonly wake: (wake: Wake) => void
 }
 
 export class QueueWaits {
   readonly #places = new Map<string, Set<Place>>()
+  /** How many calls of a member wait. */
+  readonly #members = new Map<string, number>()
   #lastNumber = 0
 
   /** How many wait. */
@@ -37,7 +43,12 @@ export class QueueWaits {
     return size
   }
 
-  begin(key: QueueKey): Wait {
+  /** @returns null when as many calls of the member wait as may */
+  begin(key: QueueKey, { meshId, memberId }: MemberKey): Wait | null {
+    const member = `${meshId}/${memberId}`
+    const others = this.#members.get(member) ?? 0
+    if (others >= queueWaitsPerMemberMax) return null
+    this.#members.set(member, others + 1)
     let end: (wake: Wake | null) => void = () => undefined
     const woken = new Promise<Wake | null>((resolve) => {
       end = (wake) => {
@@ -46,7 +57,7 @@ export class QueueWaits {
       }
     })
     this.#lastNumber += 1
-    const place: Place = { number: this.#lastNumber, wake: end }
+    const place: Place = { member, number: this.#lastNumber, wake: end }
     const name = nameOf(key)
     this.#places.set(name, (this.#places.get(name) ?? new Set()).add(place))
     return {
@@ -92,8 +103,11 @@ export class QueueWaits {
 
   #remove(key: QueueKey, place: Place): void {
     const places = this.#places.get(nameOf(key))
-    places?.delete(place)
-    if (places?.size === 0) this.#places.delete(nameOf(key))
+    if (places?.delete(place) !== true) return
+    if (places.size === 0) this.#places.delete(nameOf(key))
+    const others = (this.#members.get(place.member) ?? 0) - 1
+    if (others > 0) this.#members.set(place.member, others)
+    else this.#members.delete(place.member)
   }
 }
 

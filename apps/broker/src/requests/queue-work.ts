@@ -4,7 +4,13 @@
  * A take that finds nothing gives its turn back while it waits, so that the other calls of its connection go on. It ends
  * with the connection, and what it may have taken by then goes back as if it had not been: the answer reaches nobody.
  */
-import type { QueueItem, RequestParams, RequestResult, Settlement } from '@claudemesh/protocol'
+import {
+  MeshError,
+  type QueueItem,
+  type RequestParams,
+  type RequestResult,
+  type Settlement,
+} from '@claudemesh/protocol'
 import { queueLookIntervalMs } from '../limits.ts'
 import type { LeasedMessage, SettleItem } from '../store/queues.ts'
 import type { MemberKey } from '../store/rows.ts'
@@ -36,8 +42,12 @@ async function look(take: Take, woken: Wake | null): Promise<Taken | Postponed<T
   const { dependencies, caller, params, call } = take
   const { store, runtime, queueWaits, metrics } = dependencies
   const key = { meshId: caller.meshId, queue: params.queue }
+  if (call.ended.aborted) {
+    if (woken !== null) queueWaits.pass(key, woken)
+    return { items: [] }
+  }
   const msLeft = params.wait_ms - (runtime.monotonicMs() - call.askedAt)
-  const wait = msLeft > 0 && !call.ended.aborted ? queueWaits.begin(key) : null
+  const wait = msLeft > 0 ? queueWaits.begin(key, caller) : null
   const now = runtime.now()
   const leaseId = runtime.nextId()
   try {
@@ -63,7 +73,10 @@ async function look(take: Take, woken: Wake | null): Promise<Taken | Postponed<T
       return { items: messages.map(toQueueItem) }
     }
     if (woken !== null && nextAt !== null && nextAt <= now) queueWaits.pass(key, woken)
-    if (wait === null) return { items: [] }
+    if (wait === null) {
+      if (msLeft <= 0) return { items: [] }
+      throw new MeshError('rate_limited', { detail: 'as many calls of this member wait for work as may at once' })
+    }
     const dueInMs = nextAt === null || nextAt <= now ? queueLookIntervalMs : nextAt - now
     const until = wait.until({ ms: Math.min(msLeft, dueInMs, queueLookIntervalMs), signal: call.ended })
     return new Postponed(until, (wake) => look(take, wake))

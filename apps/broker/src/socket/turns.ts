@@ -1,3 +1,6 @@
+import { setMaxListeners } from 'node:events'
+import { inflightRequestsMax } from '../limits.ts'
+
 /**
  * The calls of one connection, one after the other, each begun when the peer has taken the answers before it: whoever
  * asks for a thousand pages and reads none costs the memory of one.
@@ -14,6 +17,8 @@ export class Turns {
   /** @param isBlocked whether the peer has yet to take what was written for it */
   constructor(isBlocked: () => boolean) {
     this.#isBlocked = isBlocked
+    // Each call that waits listens.
+    setMaxListeners(2 * inflightRequestsMax, this.#ended.signal)
   }
 
   take<T>(call: () => Promise<T>): Promise<T> {
