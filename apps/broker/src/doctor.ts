@@ -4,14 +4,13 @@
  */
 import { existsSync } from 'node:fs'
 import { MeshError } from '@claudemesh/protocol'
+import { type BrokerConfig, loadConfig } from './config.ts'
 import { dataPaths } from './data-directory.ts'
 import { inspectionFindingsShown, inspectionRowsMax } from './limits.ts'
 import { type InconsistencyName, inconsistencyOf } from './store/inspection/inconsistencies/statements.ts'
 import type { ExaminedDatabase, InspectionPosition, InspectionStep } from './store/inspection.ts'
 import { ExaminedServer } from './store/postgres/inspection/examined-server.ts'
 import { ExaminedFile } from './store/sqlite/inspection/examined-file.ts'
-
-type ExaminedBroker = { readonly data: string } | { readonly databaseUrl: string }
 
 /** What was found of one kind. */
 interface DoctorFinding {
@@ -33,10 +32,13 @@ interface Diagnosis {
 /**
  * Goes through everything once: the file, the schema, then every check of every row.
  *
- * @throws MeshError `invalid_usage` when there is no database, `storage_unavailable`, `storage_failed`
+ * @param overrides as for `runBroker`: the database is the one that a broker would start on
+ * @throws MeshError `config_invalid`, `invalid_usage` when there is no database, `storage_unavailable`, `storage_failed`
  */
-export async function examineBroker(broker: ExaminedBroker): Promise<Diagnosis> {
-  const database = openExamined(broker)
+export async function examineBroker(
+  overrides: Partial<Pick<BrokerConfig, 'data' | 'databaseUrl'>>,
+): Promise<Diagnosis> {
+  const database = openExamined(loadConfig(process.env, overrides))
   try {
     return await examine(database)
   } finally {
@@ -44,12 +46,12 @@ export async function examineBroker(broker: ExaminedBroker): Promise<Diagnosis> 
   }
 }
 
-function openExamined(broker: ExaminedBroker): ExaminedDatabase {
-  if ('databaseUrl' in broker) return new ExaminedServer(broker.databaseUrl)
-  const path = dataPaths(broker.data).database
+function openExamined({ data, databaseUrl }: BrokerConfig): ExaminedDatabase {
+  if (databaseUrl !== null) return new ExaminedServer(databaseUrl)
+  const path = dataPaths(data).database
   if (existsSync(path)) return ExaminedFile.open(path)
   throw new MeshError('invalid_usage', {
-    detail: `there is no database of a broker in ${broker.data}`,
+    detail: `there is no database of a broker in ${data}`,
     hint: 'Name its directory with --data, or its PostgreSQL database with --database-url.',
   })
 }

@@ -13,7 +13,7 @@ export const command: CommandDefinition = {
   summary: "Look through a broker's database for what cannot be; the broker may run",
   options: [
     { syntax: '--data <directory>', describe: 'as for broker start' },
-    { syntax: '--database-url <url>', describe: 'postgres:// URL of the database of a team, instead of --data' },
+    { syntax: '--database-url <url>', describe: 'postgres:// URL of the database of a team, as for broker start' },
   ],
   examples: [
     { line: 'claudemesh broker doctor', describe: 'exit code 0 only if nothing was found; nothing is changed' },
@@ -29,9 +29,10 @@ export const command: CommandDefinition = {
     const data = flags.text('data')
     if (databaseUrl !== null && data !== null) throw invalidUsage('--data and --database-url exclude each other')
     const { examineBroker } = await import('@claudemesh/broker')
-    const diagnosis = await examineBroker(
-      databaseUrl === null ? { data: data ?? environment.brokerData } : { databaseUrl },
-    )
+    const diagnosis = await examineBroker({
+      data: data ?? environment.brokerData,
+      ...(databaseUrl === null && data === null ? {} : { databaseUrl }),
+    })
     terminal.print({ value: diagnosis, render: (value) => render(value, terminal) })
     return diagnosis.findings.length === 0 ? exitCodes.ok : exitCodes.failed
   },
