@@ -132,6 +132,18 @@ describe('an invite', () => {
       reason: { kind: 'invite_expired' },
     })
   })
+
+  test('that has expired lets nobody in behind an admin that it never let in', async () => {
+    const { url } = await startBroker()
+    const mesh = new RawMesh()
+    const token = mesh.invite({ role: 'admin', notBefore: Date.now() - 100_000, notAfter: Date.now() - 50_000 })
+    const backdated = mesh.join('late', token, Date.now() - 60_000)
+    const behind = mesh.join('behind', mesh.invite({ issuer: backdated, role: 'admin' }))
+    expect(await refusalOf({ url, identity: behind })).toMatchObject({
+      code: 4001,
+      reason: { kind: 'invite_expired' },
+    })
+  })
 })
 
 describe('before the negotiation is over', () => {
@@ -196,10 +208,10 @@ describe('the negotiation', () => {
     const { url } = await startBroker()
     const member = RawMember.dial(url)
     await member.greet(url, new RawMesh().founder)
-    expect((await member.negotiate(['mention_index', 'work_queue'])).missing_required).toEqual(['work_queue'])
+    expect((await member.negotiate(['mention_index', 'artifact_relay'])).missing_required).toEqual(['artifact_relay'])
     expect(await member.closing()).toMatchObject({
       code: 4010,
-      reason: { kind: 'feature_unavailable', feature: 'work_queue' },
+      reason: { kind: 'feature_unavailable', feature: 'artifact_relay' },
     })
   })
 })

@@ -63,6 +63,18 @@ test('the old keys are worth nothing from then on, and a rotation out of the sam
   expect(await refusalOf(url, second)).toMatchObject({ code: 4001, reason: { kind: 'epoch_stale' } })
 })
 
+test('a rotation out of an epoch that was given up is refused, however often it is rotated further', async () => {
+  const { url } = await startBroker()
+  const mesh = new RawMesh()
+  const current = mesh.rotate(mesh.founder)
+  await (await RawMember.connect(url, mesh.founder)).close()
+  await (await RawMember.connect(url, current)).close()
+  // Whoever has the keys of before has as many epochs as it likes, none of them out of the one that is known.
+  const fork = mesh.rotate(mesh.rotate(mesh.founder))
+  expect(await refusalOf(url, fork)).toMatchObject({ code: 4001, reason: { kind: 'epoch_conflict' } })
+  await (await RawMember.connect(url, mesh.rotate(current))).close()
+})
+
 test('a connection with the old keys gives way to one with the new', async () => {
   const { url } = await startBroker()
   const mesh = new RawMesh()

@@ -361,11 +361,19 @@ for (const { name, open } of engines) {
     test('a member never goes back to an epoch that it has left', async () => {
       const engine = await open()
       const mesh = new RawMesh()
-      const current = { ...admissionOf(engine, mesh.founder), epoch: 2, signingKey: 'a'.repeat(64) }
-      await engine.store.admit(current)
-      expect(await engine.store.admit({ ...current, epoch: 1 })).toEqual({ kind: 'epoch_stale' })
-      const fork = { ...current, signingKey: 'b'.repeat(64) }
-      expect(await engine.store.admit(fork)).toEqual({ kind: 'epoch_conflict' })
+      const first = mesh.rotate(mesh.founder)
+      const current = mesh.rotate(first)
+      await admit(engine, current)
+      expect(await engine.store.admit(admissionOf(engine, first))).toEqual({ kind: 'epoch_stale' })
+      const forks = [mesh.rotate(first), mesh.rotate(mesh.rotate(first)), mesh.rotate(mesh.rotate(mesh.rotate(first)))]
+      for (const fork of forks) {
+        expect(await engine.store.admit(admissionOf(engine, fork))).toEqual({ kind: 'epoch_conflict' })
+      }
+      const next = mesh.rotate(mesh.rotate(current))
+      expect(await engine.store.admit(admissionOf(engine, next))).toMatchObject({
+        kind: 'admitted',
+        changed: 'renewed',
+      })
     })
   })
 

@@ -71,11 +71,20 @@ function judgeMesh({ mesh, mayRegister }: Admission, rootKey: string | null): Ad
   return rootKey === mesh.root_key ? null : 'mesh_conflict'
 }
 
-function judgeCredentials({ epoch, signingKey }: Admission, known: Credentials | null): AdmissionRefusal | null {
+function judgeCredentials(admission: Admission, known: Credentials | null): AdmissionRefusal | null {
   if (known === null) return null
   if (known.status === 'revoked') return 'member_revoked'
-  if (epoch < known.epoch) return 'epoch_stale'
-  return epoch === known.epoch && signingKey !== known.signingKey ? 'epoch_conflict' : null
+  if (admission.epoch < known.epoch) return 'epoch_stale'
+  return signingKeyAt(admission, known.epoch) === known.signingKey ? null : 'epoch_conflict'
+}
+
+/**
+ * The member's key of an epoch up to its present one. Only a chain through the key that was known is a rotation of it:
+ * whoever has a key of before can rotate that as often as it takes to come to a higher epoch.
+ */
+function signingKeyAt({ memberId, chain }: Admission, epoch: number): string | null {
+  const certificate = chain.find((one) => one.kind === 'member' && one.member_id === memberId && one.epoch === epoch)
+  return certificate?.kind === 'member' ? certificate.signing_key : null
 }
 
 function judgeInvites(
@@ -83,8 +92,9 @@ function judgeInvites(
   fresh: readonly { readonly use: InviteUse; readonly used: number }[],
 ): AdmissionRefusal | null {
   for (const { use, used } of fresh) {
-    // The certificate's own dates are the joiner's word; what counts is when it first stands before the broker.
-    if (use.memberId === admission.memberId && admission.at >= use.notAfter) return 'invite_expired'
+    // A certificate's dates are the word of who made it; what counts is when that member first stands before the broker,
+    // itself or as the admin behind another one.
+    if (admission.at >= use.notAfter) return 'invite_expired'
     if (used >= use.uses) return 'invite_used_up'
   }
   return null
