@@ -4,12 +4,12 @@
  */
 import type { Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
 import { type AcceptDependencies, acceptBatch } from './accept/accept-batch.ts'
 import { Batcher } from './accept/batcher.ts'
 import { RateLimit } from './accept/rate-limit.ts'
+import { addressOf, listen, schemeOf, urlOf } from './address.ts'
 import type { BrokerConfig } from './config.ts'
 import { Deliverer } from './deliver/deliver.ts'
 import { createReport, type Report } from './failure-report.ts'
@@ -28,7 +28,7 @@ import { assertRetention, settingsOf } from './settings.ts'
 import type { Connection } from './socket/connection.ts'
 import { Connections } from './socket/connections.ts'
 import { type DispatchDependencies, dispatch } from './socket/dispatch.ts'
-import { Listener, socketPath } from './socket/listener.ts'
+import { Listener } from './socket/listener.ts'
 import { originsOf } from './socket/origins.ts'
 import { readProxies } from './socket/peer-address.ts'
 import type { MemberKey } from './store/rows.ts'
@@ -293,34 +293,4 @@ async function readMetrics({ metrics, listener, deliverer, queueWaits }: Parts, 
   gauges.queue_waits.set(queueWaits.size)
   for (const [state, count] of Object.entries(await store.queues.count())) gauges.queue_messages.set({ state }, count)
   return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
-}
-
-function listen(server: Server, { host, port }: BrokerConfig): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      reject(
-        new MeshError('start_failed', { detail: `cannot listen on ${host}:${port}: ${error.message}`, cause: error }),
-      )
-    }
-    server.once('error', fail)
-    server.listen({ host, port }, () => {
-      server.off('error', fail)
-      resolve()
-    })
-  })
-}
-
-function addressOf(server: Server): AddressInfo {
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the server listens on a port')
-  return address
-}
-
-function schemeOf({ tls }: BrokerConfig): 'ws' | 'wss' {
-  return tls === null ? 'ws' : 'wss'
-}
-
-function urlOf(server: Server, config: BrokerConfig): string {
-  const { host } = config
-  return `${schemeOf(config)}://${host.includes(':') ? `[${host}]` : host}:${addressOf(server).port}${socketPath}`
 }
