@@ -232,7 +232,7 @@ for (const engine of engines) {
       await sendMany(healthy, { from: alice, to: bob, count: 600 })
       const quick = watch(healthy, { stepMs: 1 })
       await quick.passes(1)
-      expect(Math.max(...quick.steps.map(({ rowsMax }) => rowsMax))).toBe(1_024)
+      expect(Math.max(...quick.steps.map(({ rowsMax }) => rowsMax))).toBe(256)
       const slow = watch(healthy, { stepMs: 40 })
       await slow.passes(1)
       expect(Math.max(...slow.steps.map(({ rowsMax }) => rowsMax))).toBe(32)

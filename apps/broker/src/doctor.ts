@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { MeshError } from '@claudemesh/protocol'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import { dataPaths } from './data-directory.ts'
-import { inspectionFindingsShown, inspectionRowsMax } from './limits.ts'
+import { examinationRowsMax, inspectionFindingsShown } from './limits.ts'
 import { type InconsistencyName, inconsistencyOf } from './store/inspection/inconsistencies/statements.ts'
 import type { ExaminedDatabase, InspectionPosition, InspectionStep } from './store/inspection.ts'
 import { ExaminedServer } from './store/postgres/inspection/examined-server.ts'
@@ -74,7 +74,7 @@ async function examineRows(database: ExaminedDatabase, findings: Findings): Prom
   let rowsOfCheck = 0
   let position: InspectionPosition | null = null
   do {
-    const step: InspectionStep = await database.inspect(position, inspectionRowsMax)
+    const step: InspectionStep = await database.inspect(position, examinationRowsMax)
     for (const { name, table, row } of step.findings) findings.note(name, { table, ...row })
     const continues = step.next !== null && step.next.check === (position?.check ?? 0)
     rowsOfCheck += step.rows

@@ -87,9 +87,12 @@ export const inspectionRestMs = 3_600_000
 export const inspectionWorkMs = 50
 export const inspectionStepMs = 10
 export const inspectionRowsMin = 32
-export const inspectionRowsMax = 1_024
+/** However fast it was: the next rows may have to come from a slow disk. */
+export const inspectionRowsMax = 256
 /** Findings that are remembered, so that each is logged once; further ones are neither logged nor counted. */
 export const inspectionFindingsMax = 10_000
+/** Rows that the doctor looks at in one step, from a process of its own. */
+export const examinationRowsMax = 1_024
 /** Rows of one kind that the doctor names; it counts the others. */
 export const inspectionFindingsShown = 100
 

@@ -38,7 +38,7 @@ export function openForReading(path: string): Database {
 }
 
 /**
- * Reads the whole file, about a second per gigabyte from memory.
+ * Reads the whole file, and compares each index with its table.
  *
  * @returns what is wrong with its structure, its constraints, its indexes and its references; nothing for a sound one
  */
