@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type RunningDaemon, startDaemon } from '../support/daemon-in-process.ts'
 import { foundHome } from '../support/home.ts'
 
+const lease = { id: '01JD0000000000000000000000', lease_id: '01JD0000000000000000000000' }
 /** Every route that takes a body, with one that it takes. */
 const bodies: Readonly<Record<string, unknown>> = {
   '/v1/send': { to: '#a', message: 'x' },
@@ -12,6 +13,14 @@ const bodies: Readonly<Record<string, unknown>> = {
   '/v1/topic/post': { topic: 'a', message: 'x' },
   '/v1/topic/subscribe': { topic: 'a' },
   '/v1/topic/unsubscribe': { topic: 'a' },
+  '/v1/queue/consume': { queue: 'a' },
+  '/v1/queue/leave': { queue: 'a' },
+  '/v1/queue/take': { queue: 'a' },
+  '/v1/queue/ack': { items: [lease] },
+  '/v1/queue/nack': { items: [lease] },
+  '/v1/queue/extend': { items: [{ ...lease, lease_ms: 1_000 }] },
+  '/v1/queue/requeue': { queue: 'a', ids: ['01JD0000000000000000000000'] },
+  '/v1/queue/drop': { queue: 'a', ids: ['01JD0000000000000000000000'] },
   '/v1/inbox/mark': { ids: ['01JD0000000000000000000000'] },
   '/v1/outbox/prune': {},
   '/v1/outbox/01JD0000000000000000000000/requeue': {},
@@ -27,6 +36,8 @@ const reads = [
   '/v1/messages/x',
   '/v1/threads/x',
   '/v1/topic/list',
+  '/v1/queue/list',
+  '/v1/queue/dead',
   '/v1/peers',
   '/v1/health',
   '/v1/version',
@@ -142,7 +153,8 @@ describe('every route', () => {
     for (const path of reads) {
       const answer = await daemon.get(`${path}?surprise=1`)
       const found = [path, answer.status, answer.json]
-      const field = path === '/v1/inbox/search' ? expect.stringMatching(/^(surprise|q)$/) : 'surprise'
+      const required = { '/v1/inbox/search': 'q', '/v1/queue/dead': 'queue' }[path] ?? 'surprise'
+      const field = expect.stringMatching(new RegExp(`^(surprise|${required})$`))
       expect(found).toMatchObject([path, 400, { code: 'invalid_request', field }])
     }
     for (const [path, body] of Object.entries(bodies)) {

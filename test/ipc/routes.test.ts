@@ -92,14 +92,12 @@ describe('POST /v1/send', () => {
     expect([answer.status, answer.json]).toMatchObject([202, { state: 'queued' }])
   })
 
-  test('a queue is a destination that this version does not carry', async () => {
+  test('a queue is taken at its word: whoever does the work may come later', async () => {
     const daemon = await startDaemon(foundHome())
-    const answer = await daemon.post('/v1/send', { to: 'queue:jobs', message: 'x' })
-    expect([answer.status, answer.json]).toMatchObject([422, { code: 'destination_unsupported', field: 'to' }])
-    for (const operation of ['consume', 'ack', 'nack']) {
-      const refused = await daemon.post(`/v1/queue/${operation}`, {})
-      expect([refused.status, refused.json]).toMatchObject([422, { code: 'destination_unsupported' }])
-    }
+    const answer = await daemon.post('/v1/send', { to: 'queue:jobs', message: 'x', client_message_id: 'job' })
+    expect([answer.status, answer.json]).toMatchObject([202, { state: 'queued' }])
+    const detail = (await daemon.get('/v1/outbox/job')).json as OutboxDetail
+    expect(detail.row).toMatchObject({ destination_kind: 'queue', destination_ref: 'jobs', status: 'pending' })
   })
 
   test('POST /v1/topic/post takes a topic with or without #', async () => {
@@ -123,7 +121,7 @@ describe('POST /v1/send/batch', () => {
     { to: '#a', message: '1', client_message_id: 'one' },
     { to: '#a', mesage: '2' },
     'no object',
-    { to: 'queue:x', message: '4' },
+    { to: 'queue:No Queue', message: '4' },
     { to: '#a', message: 'other', client_message_id: 'one' },
     { to: '#a', message: '1', client_message_id: 'one' },
     { to: 'Not An Address', message: '7' },
@@ -133,7 +131,7 @@ describe('POST /v1/send/batch', () => {
     [202, { status: 'queued', client_message_id: 'one' }],
     [400, { code: 'invalid_request', field: 'message' }],
     [400, { code: 'invalid_request', field: 'body' }],
-    [422, { code: 'destination_unsupported' }],
+    [400, { code: 'invalid_destination', field: 'to' }],
     [409, { code: 'idempotency_key_reused', conflict: 'outbox_pending_fingerprint_mismatch' }],
     [202, { status: 'queued', client_message_id: 'one' }],
     [400, { code: 'invalid_destination', field: 'to' }],
@@ -364,7 +362,7 @@ describe('what the daemon says of itself', () => {
       link: { state: 'connecting', connected: false, broker_url: 'ws://127.0.0.1:9' },
       outbox: { pending: 0, max_age_hours: 144 },
       disk: { pressure: expect.any(String) },
-      versions: { daemon: '0.1.0', schemas: { outbox: 3, inbox: 3, members: 3, events: 1 } },
+      versions: { daemon: '0.1.0', schemas: { outbox: 3, inbox: 3, members: 4, events: 1 } },
     })
     expect((await daemon.get('/v1/version')).json).toMatchObject({ version: '0.1.0', protocol: 'claudemesh.v1' })
     expect((await daemon.get('/v1/compat')).json).toMatchObject({ api: expect.arrayContaining(['POST /v1/send']) })
@@ -422,5 +420,37 @@ describe('what the daemon says of itself', () => {
         expect([path, operation.summary]).toEqual([path, expect.any(String)])
       }
     }
+  })
+})
+
+describe('work queues without a broker', () => {
+  const lease = { id: messageIdOf(1), lease_id: messageIdOf(2) }
+  const calls: readonly (readonly [string, unknown])[] = [
+    ['consume', { queue: 'jobs' }],
+    ['leave', { queue: 'queue:jobs' }],
+    ['take', { queue: 'jobs', wait_ms: 30_000 }],
+    ['ack', { items: [lease] }],
+    ['nack', { items: [{ ...lease, delay_ms: 0, reason: 'later' }] }],
+    ['extend', { items: [{ ...lease, lease_ms: 60_000 }] }],
+    ['requeue', { queue: 'jobs', ids: [lease.id] }],
+    ['drop', { queue: 'jobs', ids: [lease.id] }],
+  ]
+  test('every call says that the broker cannot be reached', async () => {
+    const daemon = await startDaemon(foundHome())
+    for (const [operation, body] of calls) {
+      const answer = await daemon.post(`/v1/queue/${operation}`, body)
+      expect([operation, answer.status, answer.json]).toMatchObject([operation, 503, { code: 'broker_unavailable' }])
+    }
+    for (const path of ['/v1/queue/list', '/v1/queue/dead?queue=jobs']) {
+      expect([path, (await daemon.get(path)).json]).toMatchObject([path, { code: 'broker_unavailable' }])
+    }
+  })
+
+  test('what is no name of a queue is refused, naming the field', async () => {
+    const daemon = await startDaemon(foundHome())
+    const answer = await daemon.post('/v1/queue/take', { queue: 'No Queue' })
+    expect([answer.status, answer.json]).toMatchObject([400, { code: 'invalid_destination', field: 'queue' }])
+    const page = await daemon.get('/v1/queue/list?after=No+Queue')
+    expect([page.status, page.json]).toMatchObject([400, { code: 'invalid_destination', field: 'after' }])
   })
 })

@@ -87,6 +87,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   too_many_streams: tryLater,
   shutting_down: tryLater,
   recipients_stale: tryLater,
+  queue_without_consumers: tryLater,
   revocation_list_stale: tryLater,
   request_timeout: tryLater,
   timeout: tryLater,

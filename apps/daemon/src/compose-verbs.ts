@@ -15,6 +15,8 @@ import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
 import type { OutboxRow } from './outbox/outbox.ts'
 import { Publisher } from './publish/publisher.ts'
+import { WorkOpener } from './queues/opener.ts'
+import { WorkQueues } from './queues/queues.ts'
 import { makeOpener, type OpenMessage } from './receive/open.ts'
 import { ReadReporter } from './receive/read-reporter.ts'
 import { Receiver } from './receive/receive.ts'
@@ -40,6 +42,7 @@ export interface Verbs {
   readonly skipped: SkippedRecipients
   readonly sender: Sender
   readonly receiver: Receiver
+  readonly queues: WorkQueues
   readonly readReporter: ReadReporter
   readonly reopener: Reopener
   readonly publisher: Publisher
@@ -112,6 +115,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const { reads } = inbox
   const readReporter = new ReadReporter({ reads, request, random: runtime.random, log: log.receive })
   reads.onNoted(() => readReporter.wake())
+  const queues = composeQueues(parts, { request, open, directory })
   const link: Link = composeLink(parts, { terms, directory, recipients, sender, receiver, readReporter, open })
 
   const sending = {
@@ -127,9 +131,23 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const operate = new OperateOutbox(sending)
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, skipped, sender },
-    ...{ receiver, readReporter, reopener, publisher, link },
+    ...{ receiver, queues, readReporter, reopener, publisher, link },
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
+}
+
+function composeQueues(
+  { stores, runtime, log }: VerbParts,
+  o: { readonly request: Link['request']; readonly open: OpenMessage; readonly directory: Directory },
+): WorkQueues {
+  const { request, open, directory } = o
+  return new WorkQueues({
+    request,
+    opener: new WorkOpener({ open, lookForSenders: (memberIds) => directory.lookForUnknown(memberIds) }),
+    nameOf: (memberId) => stores.members.findById(memberId)?.name ?? null,
+    monotonicMs: runtime.monotonicMs,
+    log: log.queues,
+  })
 }
 
 function composeSealer({ identity }: Stores, parts: Pick<SealerOptions, 'boxKeys' | 'recipients' | 'skipped'>): Sealer {

@@ -7,6 +7,7 @@ import type { DiskWatch } from './lifecycle/disk-watch.ts'
 import type { Link, LinkStatus } from './link/link.ts'
 import type { Members } from './members/members.ts'
 import type { Outbox } from './outbox/outbox.ts'
+import type { WorkQueues } from './queues/queues.ts'
 import type { Receiver } from './receive/receive.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sender } from './send/sender.ts'
@@ -35,6 +36,7 @@ export interface HealthSources {
   readonly sender: Sender
   readonly skipped: SkippedRecipients
   readonly receiver: Receiver
+  readonly queues: WorkQueues
   readonly disk: DiskWatch
   readonly raised: Health
   readonly runtime: Runtime

@@ -112,6 +112,10 @@ export const recipientsWaitMs = 15_000
 export const recipientsRetryMs = 2_000
 /** How long it is believed that there is no such recipient, or that a subscriber cannot be verified. */
 export const recipientsAbsentMs = 60_000
+/** How often it is looked for consumers of a work queue that has none while something waits for it. */
+export const consumersLookMs = 5_000
+/** How long rows wait for consumers of their queue that do not look themselves; they are woken when there are any. */
+export const consumersWaitMs = 60_000
 /** Destinations whose recipients are asked for at once. */
 export const recipientAsksMax = 64
 /** Destinations and members of which such a finding is kept. */
@@ -162,6 +166,17 @@ export const linkRequestsMax = 256
 export const linkBufferedBytesMax = 8 * 1024 * 1024
 /** Malformed frames of one connection before it is closed with 1008. */
 export const malformedFramesMax = 3
+
+// ---- work queues ---------------------------------------------------------------------------------------------------
+
+/** Calls that wait for work at once; the rest of `linkRequestsMax` is for others. */
+export const takesWaitingMax = 192
+/** How long taken work is leased where the caller does not say. */
+export const leaseMsDefault = 60_000
+/** A message that cannot be opened here is held back so long for each time that it was taken. */
+export const undecryptableDelayMs = 5_000
+/** Queues in one page where the caller does not say. */
+export const queuesPageDefault = 256
 
 // ---- outbox and send -----------------------------------------------------------------------------------------------
 

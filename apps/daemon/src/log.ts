@@ -17,6 +17,7 @@ export interface DaemonLog {
   readonly send: Log
   readonly link: Log
   readonly receive: Log
+  readonly queues: Log
   readonly directory: Log
   readonly publish: Log
   setLevel(level: LogLevel): void
@@ -57,6 +58,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     send: root.child({ subsystem: 'send' }),
     link: root.child({ subsystem: 'link' }),
     receive: root.child({ subsystem: 'receive' }),
+    queues: root.child({ subsystem: 'queues' }),
     directory: root.child({ subsystem: 'directory' }),
     publish: root.child({ subsystem: 'publish' }),
   }

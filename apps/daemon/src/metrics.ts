@@ -130,7 +130,7 @@ function declareProcess(registry: Registry, sources: MetricSources): void {
 }
 
 function declareQueues(registry: Registry, sources: MetricSources): void {
-  const { outbox, inbox, members, skipped, receiver, runtime, maxAgeHours } = sources
+  const { outbox, inbox, members, skipped, receiver, queues, runtime, maxAgeHours } = sources
   declare(registry, {
     name: 'outbox_rows',
     help: 'Rows of the outbox by status',
@@ -157,6 +157,12 @@ function declareQueues(registry: Registry, sources: MetricSources): void {
     help: 'Messages stored since the start that could not be opened, by reason',
     labels: ['reason'],
     read: () => [...receiver.unopened].map(([reason, count]) => [{ reason }, count]),
+  })
+  declareTotal(registry, {
+    name: 'queue_messages_undecryptable',
+    help: 'Messages of work queues taken since the start that could not be opened and went back, by reason',
+    labels: ['reason'],
+    read: () => [...queues.undecryptable].map(([reason, count]) => [{ reason }, count]),
   })
   declareTotal(registry, {
     name: 'members_ignored',

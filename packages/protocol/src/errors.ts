@@ -108,6 +108,12 @@ const definitions = {
     title: 'There is no such work queue in this mesh',
     hint: 'Create it with `claudemesh queue consume <name>` where the work is to be done.',
   },
+  queue_without_consumers: {
+    status: 409,
+    retryable: true,
+    title: 'Nobody consumes that work queue at present',
+    hint: 'What was sent to it waits in the outbox; run `claudemesh queue consume <name>` where the work is to be done.',
+  },
   message_unknown: {
     status: 404,
     retryable: false,
@@ -124,7 +130,7 @@ const definitions = {
     status: 422,
     retryable: false,
     title: 'This broker does not carry messages of that destination kind',
-    hint: 'Send to a member or a topic.',
+    hint: 'Send to a member or a topic, or use a newer broker.',
   },
   payload_too_large: {
     status: 413,

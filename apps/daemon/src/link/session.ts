@@ -115,7 +115,8 @@ export class Session {
   request<O extends Operation>(op: O, params: RequestParams<O>): Promise<RequestResult<O>> {
     if (this.#options.life.state !== 'open') return Promise.reject(new MeshError('broker_unavailable'))
     const send = (frame: Frame<'request'>) => this.#connection.isWritable && this.#connection.send(frame)
-    return this.#requests.call({ op, params, timeoutMs: this.#options.timings.requestMsMax, send })
+    const timeoutMs = this.#options.timings.requestMsMax + waitAskedFor(params)
+    return this.#requests.call({ op, params, timeoutMs, send })
   }
 
   /** Ends it from this side. Later calls change nothing. */
@@ -259,6 +260,11 @@ export class Session {
     if (this.#stepTimer !== null) clearTimeout(this.#stepTimer)
     this.#stepTimer = null
   }
+}
+
+/** How long a call has the broker wait before it answers. */
+function waitAskedFor(params: RequestParams<Operation>): number {
+  return 'wait_ms' in params ? params.wait_ms : 0
 }
 
 /** RFC 6455: we met a condition that kept us from going on. */

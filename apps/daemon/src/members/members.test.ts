@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateMemberKeys, rotateMember, signMemberCertificate } from '@claudemesh/identity'
-import type { MemberRecord, TopicRecord } from '@claudemesh/protocol'
+import type { Destination, MemberRecord, TopicRecord } from '@claudemesh/protocol'
 import { describe, expect, test } from 'vitest'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
 import { recordOf, type TestMember, TestMembership } from '../../../../test/support/member-records.ts'
@@ -261,17 +261,22 @@ describe('box keys', () => {
   })
 })
 
-test('the recipients of a topic are kept until they are dropped, across starts', () => {
+test('the recipients of a topic and of a queue are kept until they are dropped, across starts', () => {
   const { members, open } = openMembers()
   const recipients = { epoch: 7, memberIds: ['a', 'b'] }
-  expect(members.recipientSets.find('builds')).toBeNull()
-  members.recipientSets.save('builds', { epoch: 6, memberIds: [] })
-  members.recipientSets.save('builds', recipients)
+  const topic: Destination = { kind: 'topic', ref: 'builds' }
+  const queue: Destination = { kind: 'queue', ref: 'builds' }
+  expect(members.recipientSets.find(topic)).toBeNull()
+  members.recipientSets.save(topic, { epoch: 6, memberIds: [] })
+  members.recipientSets.save(topic, recipients)
+  expect(members.recipientSets.find(queue)).toBeNull()
+  members.recipientSets.save(queue, { epoch: 2, memberIds: ['c'] })
   members.close()
   const again = open()
-  expect(again.recipientSets.find('builds')).toEqual(recipients)
-  again.recipientSets.drop('builds')
-  expect(again.recipientSets.find('builds')).toBeNull()
+  expect(again.recipientSets.find(topic)).toEqual(recipients)
+  again.recipientSets.drop(topic)
+  expect(again.recipientSets.find(topic)).toBeNull()
+  expect(again.recipientSets.find(queue)).toEqual({ epoch: 2, memberIds: ['c'] })
   again.close()
 })
 

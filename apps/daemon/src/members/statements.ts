@@ -1,5 +1,5 @@
 /** All SQL of members.db. Rows are mapped here and nowhere else. */
-import type { Certificate, Role } from '@claudemesh/protocol'
+import type { Certificate, Destination, Role } from '@claudemesh/protocol'
 import type { Database, Statement } from '@claudemesh/storage'
 
 export interface MemberRow {
@@ -34,8 +34,8 @@ export interface TopicRow {
   readonly subscribers: number | null
 }
 
-/** For whom a message to a topic is sealed, and the epoch of its subscribers that this is of. */
-export interface TopicRecipients {
+/** For whom a message to a topic or a work queue is sealed, and the epoch that this is of. */
+export interface RecipientSet {
   readonly epoch: number
   readonly memberIds: readonly string[]
 }
@@ -68,9 +68,9 @@ export class MemberStatements {
   readonly #markKeysListed: Statement
   readonly #markKeysGone: Statement
   readonly #removeGoneKeys: Statement
-  readonly #topicRecipients: Statement
-  readonly #saveTopicRecipients: Statement
-  readonly #dropTopicRecipients: Statement
+  readonly #recipientSet: Statement
+  readonly #saveRecipientSet: Statement
+  readonly #dropRecipientSet: Statement
   readonly #fact: Statement
   readonly #saveFact: Statement
 
@@ -118,11 +118,11 @@ export class MemberStatements {
     this.#markKeysListed = db.prepare(`UPDATE box_key SET gone_at = NULL WHERE member_id = ? AND gone_at IS NOT NULL`)
     this.#markKeysGone = db.prepare(`UPDATE box_key SET gone_at = :now WHERE member_id = :memberId AND gone_at IS NULL`)
     this.#removeGoneKeys = db.prepare(`DELETE FROM box_key WHERE gone_at < ?`)
-    this.#topicRecipients = db.prepare(`SELECT epoch, member_ids FROM topic_recipients WHERE topic = ?`)
-    this.#saveTopicRecipients = db.prepare(`
-      INSERT INTO topic_recipients (topic, epoch, member_ids) VALUES (:topic, :epoch, :memberIds)
-      ON CONFLICT (topic) DO UPDATE SET epoch = excluded.epoch, member_ids = excluded.member_ids`)
-    this.#dropTopicRecipients = db.prepare(`DELETE FROM topic_recipients WHERE topic = ?`)
+    this.#recipientSet = db.prepare(`SELECT epoch, member_ids FROM recipient_set WHERE kind = :kind AND ref = :ref`)
+    this.#saveRecipientSet = db.prepare(`
+      INSERT INTO recipient_set (kind, ref, epoch, member_ids) VALUES (:kind, :ref, :epoch, :memberIds)
+      ON CONFLICT (kind, ref) DO UPDATE SET epoch = excluded.epoch, member_ids = excluded.member_ids`)
+    this.#dropRecipientSet = db.prepare(`DELETE FROM recipient_set WHERE kind = :kind AND ref = :ref`)
     this.#fact = db.prepare(`SELECT value FROM fact WHERE key = ?`).pluck()
     this.#saveFact = db.prepare(
       `INSERT INTO fact (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
@@ -231,21 +231,17 @@ export class MemberStatements {
     this.#removeGoneKeys.run(before)
   }
 
-  topicRecipients(topic: string): TopicRecipients | null {
-    const record = this.#topicRecipients.get(topic) as { epoch: number; member_ids: string } | undefined
+  recipientSet({ kind, ref }: Destination): RecipientSet | null {
+    const record = this.#recipientSet.get({ kind, ref }) as { epoch: number; member_ids: string } | undefined
     return record === undefined ? null : { epoch: record.epoch, memberIds: JSON.parse(record.member_ids) as string[] }
   }
 
-  saveTopicRecipients(topic: string, recipients: TopicRecipients): void {
-    this.#saveTopicRecipients.run({
-      topic,
-      epoch: recipients.epoch,
-      memberIds: JSON.stringify(recipients.memberIds),
-    })
+  saveRecipientSet({ kind, ref }: Destination, { epoch, memberIds }: RecipientSet): void {
+    this.#saveRecipientSet.run({ kind, ref, epoch, memberIds: JSON.stringify(memberIds) })
   }
 
-  dropTopicRecipients(topic: string): void {
-    this.#dropTopicRecipients.run(topic)
+  dropRecipientSet({ kind, ref }: Destination): void {
+    this.#dropRecipientSet.run({ kind, ref })
   }
 
   fact(key: FactKey): unknown {

@@ -32,6 +32,8 @@ export interface SealRefusal {
 /** The row cannot be sealed yet: its recipients are not known. It is ready again after this time, or when woken. */
 export interface SealPostponement {
   readonly postponedMs: number
+  /** Why, where more is to be said: it becomes the row's `last_error`. */
+  readonly reason?: string
 }
 
 export interface ClaimOptions {
@@ -142,7 +144,8 @@ export function takeInflight(sql: OutboxStatements, positions: readonly number[]
     const frozen = frozenBytes(row) ?? o.seal(row)
     if ('postponedMs' in frozen) {
       const nextAttemptAt = o.now + frozen.postponedMs
-      if (sql.parkForRecipients({ position, nextAttemptAt }) !== 1)
+      const lastError = frozen.reason ?? null
+      if (sql.parkForRecipients({ position, nextAttemptAt, lastError }) !== 1)
         throw new Error('a row that is ready was not parked')
       postponed += 1
       continue

@@ -11,6 +11,7 @@ import {
   temporaryOutbox,
 } from '../../../../test/support/outbox.ts'
 import { sendBackoffMsBase, sendBackoffMsCap, sweepRowsMax } from '../limits.ts'
+import type { ClaimOptions } from './claim.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -163,6 +164,20 @@ describe('claim', () => {
       expect(opened.outbox.nextAttemptAt(opened.runtime.now())).toBe(opened.runtime.now() + 1_000)
       opened.runtime.advance(1_000)
       expect(idsOf(claimKnowing(opened, ['a']).rows)).toEqual([id])
+    })
+
+    it('keeps why they wait, where that is said, until it is over', async () => {
+      const opened = await temporaryOutbox()
+      const [id = ''] = await accept(opened, ['a'])
+      const claim = (seal: ClaimOptions['seal']) =>
+        opened.outbox.claim({ now: opened.runtime.now(), rowsMax: 9, bytesMax: 1e9, firstRegardless: true, seal })
+      claim(() => ({ postponedMs: 1_000, reason: 'queue_without_consumers: nobody' }))
+      expect(opened.outbox.get(id)).toMatchObject({ status: 'pending', lastError: 'queue_without_consumers: nobody' })
+      opened.runtime.advance(1_000)
+      claim(() => ({ postponedMs: 1_000 }))
+      expect(opened.outbox.get(id)).toMatchObject({ lastError: 'queue_without_consumers: nobody' })
+      opened.runtime.advance(1_000)
+      expect(idsOf(claim(sealPlainly).rows)).toEqual([id])
     })
 
     it('looks at them again at once after a start: whoever would have woken them is gone', async () => {

@@ -107,7 +107,8 @@ export const outboxSql = {
   oldestPending: `SELECT min(enqueued_at) FROM outbox INDEXED BY outbox_age WHERE status = 'pending'`,
 
   parkForRecipients: `
-    UPDATE outbox SET parked = 1, awaits_recipients = 1, next_attempt_at = @nextAttemptAt
+    UPDATE outbox SET parked = 1, awaits_recipients = 1, next_attempt_at = @nextAttemptAt,
+                      last_error = coalesce(@lastError, last_error)
      WHERE rowid = @position AND status = 'pending' AND parked = 0`,
   freezeAndClaim: `
     UPDATE outbox SET status = 'inflight', sealed = @sealed, wire_fingerprint = @wireFingerprint,
@@ -228,7 +229,8 @@ export function prepareOutboxStatements(db: Database) {
     /** Makes rows ready that wait for the recipients of a destination, oldest first. */
     unparkAwaiting: (o: { kind: DestinationKind; ref: string; limit: number }) => sql.unparkAwaiting.run(o).changes,
     unparkAllAwaiting: () => sql.unparkAllAwaiting.run().changes,
-    parkForRecipients: (o: { position: number; nextAttemptAt: number }) => sql.parkForRecipients.run(o).changes,
+    parkForRecipients: (o: { position: number; nextAttemptAt: number; lastError: string | null }) =>
+      sql.parkForRecipients.run(o).changes,
     freezeAndClaim: (o: {
       position: number
       sealed: Buffer

@@ -31,6 +31,7 @@ const rows: readonly (readonly [string, SendResult, SendOutcome])[] = [
   ['400', failed(400, 'fingerprint_mismatch'), 'refused'],
   ['403', failed(403, 'member_revoked'), 'refused'],
   ['404', failed(404, 'recipient_unknown'), 'refused'],
+  ['404 queue_unknown', failed(404, 'queue_unknown'), 'reseal'],
   ['404 recipients_stale, which is no such thing', failed(404, 'recipients_stale'), 'refused'],
   ['422', failed(422, 'destination_unsupported'), 'refused'],
   ['428', failed(428, 'x'), 'refused'],

@@ -4,7 +4,8 @@
  * - `status`   of the result; a class stands for all of its hundred
  * - `code`     of the result; null: any, or none
  * - `outcome`  accepted  the row is done
- *              reseal    the recipients changed: the frozen bytes go, and it is sent again at once
+ *              reseal    the recipients changed, or are gone with their queue: the frozen bytes go, and it is sent again
+ *                        at once
  *              retry     the row waits for its next attempt
  *              refused   the row is dead
  *
@@ -25,6 +26,7 @@ const outcomeTable: readonly OutcomeRule[] = [
   { status: 201,   code: null,                     outcome: 'accepted' },
   { status: 200,   code: null,                     outcome: 'accepted' },
   { status: 409,   code: 'recipients_stale',       outcome: 'reseal' },
+  { status: 404,   code: 'queue_unknown',          outcome: 'reseal' },
   { status: 409,   code: 'idempotency_key_reused', outcome: 'refused' },
   { status: 429,   code: null,                     outcome: 'retry' },
   { status: '5xx', code: null,                     outcome: 'retry' },

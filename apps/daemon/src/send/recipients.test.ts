@@ -4,13 +4,21 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { memberIdOf } from '../../../../test/support/inbox-drafts.ts'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
 import { countingLog } from '../../../../test/support/silent-log.ts'
-import { recipientAsksMax, recipientsAbsentMs, recipientsRetryMs, recipientsWaitMs } from '../limits.ts'
-import type { TopicRecipients } from '../members/topic-recipients.ts'
+import {
+  consumersLookMs,
+  consumersWaitMs,
+  recipientAsksMax,
+  recipientsAbsentMs,
+  recipientsRetryMs,
+  recipientsWaitMs,
+} from '../limits.ts'
+import type { RecipientSet } from '../members/recipient-sets.ts'
 import { Recipients, type RecipientsOptions } from './recipients.ts'
 import { SkippedRecipients } from './skipped-recipients.ts'
 
 const dmTo = (name: string): Destination => ({ kind: 'dm', ref: memberIdOf(name) })
 const builds: Destination = { kind: 'topic', ref: 'builds' }
+const jobs: Destination = { kind: 'queue', ref: 'jobs' }
 const asked = { kind: 'asked', waitMs: recipientsWaitMs }
 
 /** The members that the mesh has, as a broker and a directory know them: what differs is what has not been read yet. */
@@ -21,7 +29,7 @@ class Mesh {
   readonly requests: string[] = []
   readonly listed = new Map<string, 'active' | 'revoked'>()
   readonly known = new Map<string, 'active' | 'revoked'>()
-  readonly sets = new Map<string, TopicRecipients>()
+  readonly sets = new Map<string, RecipientSet>()
   subscribers: readonly string[] = []
   epoch = 1
   /** What the broker answers instead. */
@@ -37,13 +45,13 @@ class Mesh {
         return status === undefined ? null : { memberId, boxKey: `key of ${memberId}`, status }
       },
       recipientSets: {
-        find: (topic) => this.sets.get(topic) ?? null,
-        save: (topic, set) => this.sets.set(topic, set),
-        drop: (topic) => this.sets.delete(topic),
+        find: ({ ref }) => this.sets.get(ref) ?? null,
+        save: ({ ref }, set) => this.sets.set(ref, set),
+        drop: ({ ref }) => this.sets.delete(ref),
       },
     },
-    request: (async (op: string, params: { topic: string }) => {
-      this.requests.push(`${op} ${params.topic}`)
+    request: (async (op: string, params: { topic: string } | { queue: string }) => {
+      this.requests.push(`${op} ${'topic' in params ? params.topic : params.queue}`)
       const answer = { recipients_epoch: this.epoch, members: this.subscribers.map(memberIdOf) }
       this.onAsked()
       await nextTurn()
@@ -256,4 +264,79 @@ test('more destinations than are asked for at once wait for a little while', asy
   expect(waits.slice(0, -1).every((found) => found.kind === 'asked' && found.waitMs === recipientsWaitMs)).toBe(true)
   expect(waits.at(-1)).toEqual({ kind: 'asked', waitMs: recipientsRetryMs })
   await settle()
+})
+
+describe('a work queue', () => {
+  test('is sealed for its consumers, as of their epoch, until the broker says that they have changed', async () => {
+    mesh.know('ann')
+    mesh.know('ben')
+    mesh.subscribers = ['ann', 'ben']
+    expect(mesh.recipients.lookUp(jobs)).toEqual(asked)
+    await settle()
+    expect(mesh.answered).toEqual(['queue jobs'])
+    expect(mesh.sealedFor(jobs, ['ann', 'ben', 'carol'])).toEqual([['ann', 'ben'], 1])
+    expect(mesh.requests).toEqual(['queues.recipients jobs'])
+    mesh.subscribers = ['ben']
+    mesh.epoch = 2
+    mesh.recipients.drop(jobs)
+    expect(mesh.recipients.lookUp(jobs)).toEqual(asked)
+    await settle()
+    expect(mesh.sealedFor(jobs, ['ann', 'ben'])).toEqual([['ben'], 2])
+  })
+
+  const unconsumed: readonly (readonly [string, () => void, RegExp])[] = [
+    [
+      'that nobody ever consumed',
+      () => {
+        mesh.fault = new MeshError('queue_unknown')
+      },
+      /^queue_without_consumers: .*queue:jobs$/,
+    ],
+    ['whose consumers have left', () => undefined, /^queue_without_consumers: .*queue:jobs$/],
+    [
+      'none of whose consumers can be verified',
+      () => {
+        mesh.subscribers = ['mallory']
+      },
+      /^queue_without_consumers: .*verified: queue:jobs$/,
+    ],
+    [
+      'of a broker that has none',
+      () => {
+        mesh.fault = new MeshError('not_found')
+      },
+      /^destination_unsupported: /,
+    ],
+  ]
+  for (const [name, arrange, reason] of unconsumed) {
+    test(`${name} makes what is sent to it wait, and says why`, async () => {
+      arrange()
+      expect(mesh.recipients.lookUp(jobs)).toEqual(asked)
+      await settle()
+      expect(mesh.answered).toEqual(['queue jobs'])
+      expect(mesh.recipients.lookUp(jobs)).toEqual({
+        kind: 'nobody',
+        waitMs: consumersLookMs,
+        reason: expect.stringMatching(reason),
+      })
+    })
+  }
+
+  test('is looked at again by one row at a time, and all are woken when it has a consumer', async () => {
+    mesh.recipients.lookUp(jobs)
+    await settle()
+    expect(mesh.recipients.lookUp(jobs)).toMatchObject({ kind: 'nobody', waitMs: consumersLookMs })
+    await settle()
+    for (let row = 0; row < 100; row += 1) {
+      expect(mesh.recipients.lookUp(jobs)).toMatchObject({ kind: 'nobody', waitMs: consumersWaitMs })
+    }
+    expect([mesh.requests.length, mesh.answered.length]).toEqual([2, 1])
+    mesh.know('ann')
+    mesh.subscribers = ['ann']
+    mesh.runtime.advance(consumersLookMs)
+    expect(mesh.recipients.lookUp(jobs)).toMatchObject({ kind: 'nobody', waitMs: consumersLookMs })
+    await settle()
+    expect([mesh.requests.length, mesh.answered.length]).toEqual([3, 2])
+    expect(mesh.sealedFor(jobs, ['ann'])).toEqual([['ann'], 1])
+  })
 })

@@ -1,12 +1,14 @@
 /**
- * For whom a message is sealed (05 §4): the member of a dm, the active subscribers of a topic.
+ * For whom a message is sealed (05 §4): the member of a dm, the active subscribers of a topic, the consumers of a queue.
  *
  * 1. Looking up asks nobody and waits for nobody: what is not known is asked for in the background, once per destination
  *    however many rows want it, and whoever waits is told.
  * 2. Only members whose chain was verified here are sealed for, and none that is revoked.
  * 3. There is no such recipient only if a directory that was read after the question does not have it.
  * 4. A set of subscribers is the broker's word with the epoch that it is of. When a change is heard of, it is dropped;
- *    when a change is not heard of, the broker refuses the epoch.
+ *    when a change is not heard of, the broker refuses the epoch. So it is with the consumers of a queue.
+ * 5. A queue that nobody consumes will have consumers: what is sent to it waits and says so. One row at a time looks for
+ *    them, however many wait.
  */
 import {
   type Destination,
@@ -18,6 +20,8 @@ import {
 } from '@claudemesh/protocol'
 import type { Recipient } from '@claudemesh/sealing'
 import {
+  consumersLookMs,
+  consumersWaitMs,
   recipientAsksMax,
   recipientFindingsMax,
   recipientsAbsentMs,
@@ -25,7 +29,7 @@ import {
   recipientsWaitMs,
 } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { TopicRecipients } from '../members/topic-recipients.ts'
+import type { RecipientSet } from '../members/recipient-sets.ts'
 import type { Runtime } from '../runtime.ts'
 import { Findings } from './findings.ts'
 import type { SkippedRecipients } from './skipped-recipients.ts'
@@ -36,9 +40,9 @@ interface RecipientDirectory {
     memberId: string,
   ): { readonly memberId: string; readonly boxKey: string; readonly status: 'active' | 'revoked' } | null
   readonly recipientSets: {
-    find(topic: string): TopicRecipients | null
-    save(topic: string, recipients: TopicRecipients): void
-    drop(topic: string): void
+    find(destination: Destination): RecipientSet | null
+    save(destination: Destination, recipients: RecipientSet): void
+    drop(destination: Destination): void
   }
 }
 
@@ -47,6 +51,8 @@ export type RecipientsLookUp =
   | { readonly kind: 'known'; readonly members: readonly Recipient[]; readonly epoch: number | null }
   /** They have been asked for. */
   | { readonly kind: 'asked'; readonly waitMs: number }
+  /** There is nobody yet: an error code, a colon and why. */
+  | { readonly kind: 'nobody'; readonly waitMs: number; readonly reason: string }
   /** Nothing can be sent there: an error code, a colon and why. */
   | { readonly kind: 'refused'; readonly reason: string }
 
@@ -70,6 +76,8 @@ export class Recipients {
   readonly #refusals: Findings<string>
   /** Members whom a fresh directory did not have. */
   readonly #absent: Findings<true>
+  /** Queues that have no consumers, with why, and when somebody is to look again. */
+  readonly #unconsumed: Findings<{ readonly reason: string; lookAt: number }>
   /** Destinations for which the broker gave no answer; not asked for again at once. */
   readonly #unanswered: Findings<Destination>
 
@@ -79,11 +87,21 @@ export class Recipients {
     const kept = { monotonicMs, countMax: recipientFindingsMax }
     this.#refusals = new Findings({ ...kept, lifeMs: recipientsAbsentMs })
     this.#absent = new Findings({ ...kept, lifeMs: recipientsAbsentMs })
+    this.#unconsumed = new Findings({ ...kept, lifeMs: 2 * consumersWaitMs })
     this.#unanswered = new Findings({ ...kept, lifeMs: recipientsRetryMs })
   }
 
   lookUp(destination: Destination): RecipientsLookUp {
-    return destination.kind === 'topic' ? this.#lookUpTopic(destination) : this.#lookUpMember(destination)
+    switch (destination.kind) {
+      case 'dm':
+        return this.#lookUpMember(destination)
+      case 'topic':
+        return this.#lookUpTopic(destination)
+      case 'queue':
+        return this.#lookUpQueue(destination)
+      default:
+        return destination.kind satisfies never
+    }
   }
 
   /** What was not answered on an earlier connection is asked for again by the rows that wait for it. */
@@ -91,11 +109,11 @@ export class Recipients {
     for (const destination of this.#unanswered.drain()) this.#options.onAnswered(destination)
   }
 
-  /** The subscribers of a topic have changed, or may have: they are asked for again before anything is sealed. */
+  /** Subscribers or consumers have changed, or may have: they are asked for again before anything is sealed. */
   drop(destination: Destination): void {
-    if (destination.kind !== 'topic') return
+    if (destination.kind === 'dm') return
     const key = keyOf(destination)
-    this.#options.members.recipientSets.drop(destination.ref)
+    this.#options.members.recipientSets.drop(destination)
     this.#refusals.forget(key)
     const asking = this.#asking.get(key)
     if (asking !== undefined) asking.isOutdated = true
@@ -111,11 +129,30 @@ export class Recipients {
   }
 
   #lookUpTopic(destination: Destination): RecipientsLookUp {
-    const known = this.#options.members.recipientSets.find(destination.ref)
+    const known = this.#options.members.recipientSets.find(destination)
     if (known !== null) return { kind: 'known', members: this.#verified(known.memberIds), epoch: known.epoch }
     const reason = this.#refusals.get(keyOf(destination))
     if (reason !== null) return { kind: 'refused', reason }
     return this.#ask(destination, () => this.#readSubscribers(destination))
+  }
+
+  #lookUpQueue(destination: Destination): RecipientsLookUp {
+    const known = this.#options.members.recipientSets.find(destination)
+    const members = known === null ? [] : this.#verified(known.memberIds)
+    if (known !== null && members.length > 0) return { kind: 'known', members, epoch: known.epoch }
+    const key = keyOf(destination)
+    const refusal = this.#refusals.get(key)
+    if (refusal !== null) return { kind: 'refused', reason: refusal }
+    const nobody = this.#unconsumed.get(key)
+    const now = this.#options.runtime.monotonicMs()
+    if (nobody !== null && now < nobody.lookAt) {
+      return { kind: 'nobody', waitMs: consumersWaitMs, reason: nobody.reason }
+    }
+    const asked = this.#ask(destination, () => this.#readConsumers(destination))
+    if (nobody === null) return asked
+    // This row comes back to look again, and surely not before its time; the others wait for what it finds.
+    nobody.lookAt = now + consumersLookMs / 2
+    return { kind: 'nobody', waitMs: consumersLookMs, reason: nobody.reason }
   }
 
   #verified(memberIds: readonly string[]): Recipient[] {
@@ -130,7 +167,8 @@ export class Recipients {
 
   // ---- asking ------------------------------------------------------------------------------------------------------
 
-  #ask(destination: Destination, read: () => Promise<void>): RecipientsLookUp {
+  /** @param read resolves with whether that is news to the rows that wait */
+  #ask(destination: Destination, read: () => Promise<boolean>): RecipientsLookUp {
     const key = keyOf(destination)
     const isAsked = this.#asking.has(key)
     if (isAsked) return { kind: 'asked', waitMs: recipientsWaitMs }
@@ -141,11 +179,12 @@ export class Recipients {
     return { kind: 'asked', waitMs: recipientsWaitMs }
   }
 
-  async #answer(destination: Destination, read: () => Promise<void>): Promise<void> {
+  async #answer(destination: Destination, read: () => Promise<boolean>): Promise<void> {
     const { log, onAnswered } = this.#options
     const key = keyOf(destination)
+    let isNews = true
     try {
-      await read()
+      isNews = await read()
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
       if (finalCodes.has(error.code)) {
@@ -159,30 +198,72 @@ export class Recipients {
     } finally {
       this.#asking.delete(key)
     }
-    onAnswered(destination)
+    if (isNews) onAnswered(destination)
   }
 
-  /** A set that changed while it was read is read again, a few times: after that the broker refuses what is stale. */
-  async #readSubscribers(destination: Destination): Promise<void> {
+  async #readSubscribers(destination: Destination): Promise<boolean> {
+    await this.#readSet(destination, () => this.#options.request('topics.recipients', { topic: destination.ref }))
+    return true
+  }
+
+  async #readConsumers(destination: Destination): Promise<boolean> {
     const { members, request } = this.#options
-    const topic = destination.ref
-    const asking = this.#asking.get(keyOf(destination))
-    for (let left = rereadsMax; ; left -= 1) {
-      if (asking !== undefined) asking.isOutdated = false
-      const answer = await request('topics.recipients', { topic })
-      const unknown = answer.members.filter((id) => members.findById(id) === null && !this.#absent.has(id))
-      if (unknown.length > 0) await this.#readDirectory(unknown)
-      if (asking?.isOutdated === true && left > 0) continue
-      members.recipientSets.save(topic, { epoch: answer.recipients_epoch, memberIds: answer.members })
-      return
+    const key = keyOf(destination)
+    const reason = await this.#findUnconsumed(destination, () =>
+      this.#readSet(destination, () => request('queues.recipients', { queue: destination.ref })),
+    )
+    const before = this.#unconsumed.get(key)
+    if (reason === null) {
+      this.#unconsumed.forget(key)
+      return true
+    }
+    members.recipientSets.drop(destination)
+    this.#unconsumed.add(key, { reason, lookAt: before?.lookAt ?? this.#options.runtime.monotonicMs() })
+    return before === null
+  }
+
+  /** @returns why nobody can be sealed for; null when somebody can */
+  async #findUnconsumed({ ref }: Destination, read: () => Promise<RecipientSet>): Promise<string | null> {
+    const code: ErrorCode = 'queue_without_consumers'
+    try {
+      const { memberIds } = await read()
+      if (this.#verified(memberIds).length > 0) return null
+      const why = memberIds.length === 0 ? 'nobody consumes it at present' : 'no consumer of it can be verified'
+      return `${code}: ${why}: queue:${ref}`
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      if (error.code === 'queue_unknown') return `${code}: nobody has ever consumed queue:${ref}`
+      // It does not know the call. Another one may come.
+      if (error.code === 'not_found') return 'destination_unsupported: this broker has no work queues'
+      throw error
     }
   }
 
-  async #readDirectory(wanted: readonly string[]): Promise<void> {
+  /** A set that changed while it was read is read again, a few times: after that the broker refuses what is stale. */
+  async #readSet(
+    destination: Destination,
+    read: () => Promise<RequestResult<'topics.recipients' | 'queues.recipients'>>,
+  ): Promise<RecipientSet> {
+    const { members } = this.#options
+    const asking = this.#asking.get(keyOf(destination))
+    for (let left = rereadsMax; ; left -= 1) {
+      if (asking !== undefined) asking.isOutdated = false
+      const answer = await read()
+      const unknown = answer.members.filter((id) => members.findById(id) === null && !this.#absent.has(id))
+      if (unknown.length > 0) await this.#readDirectory(unknown)
+      if (asking?.isOutdated === true && left > 0) continue
+      const found = { epoch: answer.recipients_epoch, memberIds: answer.members }
+      members.recipientSets.save(destination, found)
+      return found
+    }
+  }
+
+  async #readDirectory(wanted: readonly string[]): Promise<boolean> {
     await this.#options.refreshDirectory()
     for (const memberId of wanted) {
       if (this.#options.members.findById(memberId) === null) this.#absent.add(memberId, true)
     }
+    return true
   }
 }
 

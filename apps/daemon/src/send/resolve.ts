@@ -5,7 +5,8 @@
  *    message that waits for ever.
  * 2. A name that is not known is looked up once more after the directory was read again, if the broker can be reached.
  * 3. An address that is its own reference, a member id or a topic, is taken at its word while the directory has never
- *    been read: there is nothing yet to check it against.
+ *    been read: there is nothing yet to check it against. So is a queue at any time: whoever sends work may be there
+ *    before those who do it.
  */
 import { type Destination, MeshError, parseAddress } from '@claudemesh/protocol'
 
@@ -55,7 +56,7 @@ export class Resolver {
     this.#refreshDirectory = o.refreshDirectory
   }
 
-  /** @throws MeshError `invalid_destination` or `destination_unsupported` when the request can never be resolved */
+  /** @throws MeshError `invalid_destination` when the request can never be resolved */
   async resolve(named: NamedRecipients): Promise<Resolution> {
     const first = this.#lookUp(named)
     if (first.ok || !isUnknown(first.fault)) return first
@@ -94,7 +95,7 @@ export class Resolver {
       case 'topic':
         return this.#lookUpTopic(address.name, field)
       case 'queue':
-        throw new MeshError('destination_unsupported', { data: { field, destination_kind: 'queue' } })
+        return { kind: 'queue', ref: address.name }
       case 'member_id':
       case 'member_name': {
         const ref = this.#lookUpMember(address, field)

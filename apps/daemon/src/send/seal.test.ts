@@ -115,6 +115,8 @@ describe('sealing a row', () => {
 
   test('waits for recipients that have been asked for, and ends with the reason when there are none', () => {
     expect(sealing({ kind: 'asked', waitMs: 7 }).sealer.seal(rowOf())).toEqual({ postponedMs: 7 })
+    const nobody = { kind: 'nobody', waitMs: 9, reason: 'queue_without_consumers: yet' } as const
+    expect(sealing(nobody).sealer.seal(rowOf())).toEqual({ postponedMs: 9, reason: nobody.reason })
     const reason = 'recipient_unknown: nobody'
     expect(sealing({ kind: 'refused', reason }).sealer.seal(rowOf())).toEqual({ refused: reason })
   })

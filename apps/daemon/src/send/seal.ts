@@ -44,6 +44,8 @@ export class Sealer {
         return this.#sealFor(row, found)
       case 'asked':
         return { postponedMs: found.waitMs }
+      case 'nobody':
+        return { postponedMs: found.waitMs, reason: found.reason }
       case 'refused':
         return { refused: found.reason }
       default:
