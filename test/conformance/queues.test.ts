@@ -222,7 +222,7 @@ for (const { name, open } of engines) {
       await consume(engine, bob, { maxDeliveries: 1 })
       await enqueue(engine, alice, [{}])
       const { leaseId } = await takeOne(engine, bob)
-      await engine.store.queues.untake(bob, { queue: 'jobs', leaseId, now: engine.clock.now() })
+      await engine.store.queues.untake(bob, { queue: 'jobs', leaseId })
       expect(await takeOne(engine, bob)).toMatchObject({ deliveries: 1 })
     })
 

@@ -69,6 +69,8 @@ export const deliverBytesMax = 560 * 1024
 
 /** How often a call that waits for work looks by itself, whether it is woken or not. */
 export const queueLookIntervalMs = 5_000
+/** Messages that were held back and are due, among which a take looks for the first ones. */
+export const dueHeldMax = 256
 /** Calls of one member that wait for work at once: others of its connection have room beside them. */
 export const queueWaitsPerMemberMax = inflightRequestsMax / 2
 /** How often messages are looked for whose last lease is over. */

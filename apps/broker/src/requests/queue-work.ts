@@ -65,7 +65,7 @@ async function look(take: Take, woken: Wake | null): Promise<Taken | Postponed<T
     const { messages, nextAt } = outcome
     if (messages.length > 0) {
       wait?.cancel()
-      if (call.ended.aborted) await store.queues.untake(caller, { queue: params.queue, leaseId, now: runtime.now() })
+      if (call.ended.aborted) await store.queues.untake(caller, { queue: params.queue, leaseId })
       // There may be more. If not, whoever looks learns when this lease is over.
       queueWaits.wake(key, 1)
       if (call.ended.aborted) return { items: [] }

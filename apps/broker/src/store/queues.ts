@@ -65,7 +65,7 @@ export type TakeOutcome =
   | {
       readonly kind: 'taken'
       readonly messages: readonly LeasedMessage[]
-      /** With no message: when the next one of the queue can be taken, by whomever; null: none is there. */
+      /** With no message: from when on the next one of the queue can be taken, by whomever; null: none is there. */
       readonly nextAt: number | null
     }
   | { readonly kind: QueueRefusal }
@@ -140,10 +140,7 @@ export interface Queues {
   take(request: TakeRequest): Promise<TakeOutcome>
 
   /** Undoes a take whose answer reaches nobody: as if it had not been. */
-  untake(
-    key: MemberKey,
-    taken: { readonly queue: string; readonly leaseId: string; readonly now: number },
-  ): Promise<void>
+  untake(key: MemberKey, taken: { readonly queue: string; readonly leaseId: string }): Promise<void>
 
   /** Settles what the member has leased: one outcome per item, in order of the items. */
   settle(

@@ -129,7 +129,7 @@ const insertItems = prepare(`
     INSERT INTO mesh.message_queue (id, mesh_id, history_id, client_message_id, sender, queue, reply_to, priority,
            receipts, accepted_at, sealed, visible_at)
     SELECT i.id, i.mesh_id, i.history_id, i.client_message_id, i.sender, i.ref, i.reply_to, i.priority, i.receipts,
-           i.accepted_at, substr($15::bytea, i.sealed_from, i.sealed_bytes), i.accepted_at
+           i.accepted_at, substr($15::bytea, i.sealed_from, i.sealed_bytes), 0
       FROM item i WHERE i.kind = 'queue' ORDER BY i.position
   ), history AS (
     INSERT INTO mesh.message_history (mesh_id, history_id, broker_message_id)

@@ -52,7 +52,7 @@ export async function leave(
 export async function depart(session: Session, gone: Members, batch: Batch): Promise<Departure> {
   const names = await endSubscriptionsOf(session, gone)
   assert.equal(await beginEpochs(session, gone.meshId, names), names.length, 'a subscription is to a topic')
-  await endConsuming(session, { meshId: gone.meshId, memberIds: gone.memberIds, queue: null }, batch.at)
+  await endConsuming(session, { ...gone, queue: null })
   const { notified } = await dropWaiting(session, gone, batch)
   return { topics: await countSubscribers(session, gone.meshId, names), notified }
 }

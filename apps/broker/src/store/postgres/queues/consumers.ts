@@ -53,7 +53,7 @@ export async function stopConsuming(
 ): Promise<Queue | null> {
   const { meshId, memberId } = key
   await lockMeshes(session, [meshId])
-  await endConsuming(session, { meshId, memberIds: [memberId], queue }, now)
+  await endConsuming(session, { meshId, memberIds: [memberId], queue })
   return findQueue(session, key, { queue, now })
 }
 
@@ -61,11 +61,10 @@ export async function stopConsuming(
 export async function endConsuming(
   session: Session,
   gone: { readonly meshId: string; readonly memberIds: readonly string[]; readonly queue: string | null },
-  now: number,
 ): Promise<void> {
   const { meshId, memberIds } = gone
   const queues = await removeConsumers(session, gone)
   if (queues.length === 0) return
-  await releaseLeasesOf(session, { meshId, memberIds, queues }, now)
+  await releaseLeasesOf(session, { meshId, memberIds, queues })
   await deletePastConsumers(session, meshId, queues)
 }

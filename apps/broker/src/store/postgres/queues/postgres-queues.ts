@@ -44,7 +44,7 @@ export class PostgresQueues implements Queues {
     return outcome
   }
 
-  untake(key: MemberKey, taken: { queue: string; leaseId: string; now: number }) {
+  untake(key: MemberKey, taken: { queue: string; leaseId: string }) {
     return this.#pool.write((session) => undoLease(session, key, taken))
   }
 

@@ -8,12 +8,15 @@ const queueColumns = `
   EXISTS (SELECT 1 FROM mesh.queue_consumer c
            WHERE c.mesh_id = q.mesh_id AND c.queue = q.name AND c.member_id = $2
              AND c.until_history_id IS NULL) AS consuming,
+  least(10001,
+    (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue m
+      WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at = 0 LIMIT 10001) fresh) +
+    (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue m
+      WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0
+        AND (m.state = 'ready' OR m.visible_at <= $3) LIMIT 10001) held)) AS waiting,
   (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue m
-    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at IS NOT NULL
-      AND (m.state = 'ready' OR m.visible_at <= $3) LIMIT 10001) waiting) AS waiting,
-  (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue m
-    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > $3 AND m.state = 'leased'
-    LIMIT 10001) leased) AS leased,
+    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0 AND m.visible_at > $3
+      AND m.state = 'leased' LIMIT 10001) leased) AS leased,
   (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue m
     WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.state = 'dead' LIMIT 10001) dead) AS dead`
 
@@ -157,7 +160,7 @@ export async function removeConsumers(
 }
 
 const releaseLeases = prepare(`
-  UPDATE mesh.message_queue SET state = 'ready', visible_at = $4, lease_id = NULL, reason = 'consumer_left'
+  UPDATE mesh.message_queue SET state = 'ready', visible_at = 0, lease_id = NULL, reason = 'consumer_left'
    WHERE mesh_id = $1 AND leased_by = ANY ($2::text[]) AND queue = ANY ($3::text[]) AND state = 'leased'`)
 const deletePast = prepare(`
   DELETE FROM mesh.queue_consumer c
@@ -165,7 +168,10 @@ const deletePast = prepare(`
      AND NOT EXISTS (SELECT 1 FROM mesh.message_queue m
            WHERE m.mesh_id = c.mesh_id AND m.queue = c.queue AND m.urgency IN (0, 1, 2)
              AND m.history_id > c.since_history_id AND m.history_id <= c.until_history_id
-             AND m.visible_at IS NOT NULL)
+             AND m.visible_at = 0)
+     AND NOT EXISTS (SELECT 1 FROM mesh.message_queue m
+           WHERE m.mesh_id = c.mesh_id AND m.queue = c.queue AND m.visible_at > 0
+             AND m.history_id > c.since_history_id AND m.history_id <= c.until_history_id)
      AND NOT EXISTS (SELECT 1 FROM mesh.message_queue m
            WHERE m.mesh_id = c.mesh_id AND m.queue = c.queue AND m.state = 'dead'
              AND m.history_id > c.since_history_id AND m.history_id <= c.until_history_id)`)
@@ -174,9 +180,8 @@ const deletePast = prepare(`
 export async function releaseLeasesOf(
   session: Session,
   gone: { readonly meshId: string; readonly memberIds: readonly string[]; readonly queues: readonly string[] },
-  now: number,
 ): Promise<void> {
-  await session.execute(releaseLeases, [gone.meshId, gone.memberIds, gone.queues, now])
+  await session.execute(releaseLeases, [gone.meshId, gone.memberIds, gone.queues])
 }
 
 /** Forgets for whom messages were sealed of which none is left. */

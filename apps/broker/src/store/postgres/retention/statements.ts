@@ -44,9 +44,10 @@ const deleteMessages = prepare(`
                       WHERE c.mesh_id = w.mesh_id AND c.queue = w.queue AND c.since_history_id < w.history_id
                         AND (c.until_history_id IS NULL OR c.until_history_id >= w.history_id)),
                     q.created_by) AS recipient
-      FROM old o JOIN mesh.message_queue w ON w.id = o.id
-           JOIN mesh.queue q ON q.mesh_id = w.mesh_id AND q.name = w.queue
-     WHERE w.visible_at IS NOT NULL AND w.receipts),
+      FROM old o CROSS JOIN LATERAL
+           (SELECT * FROM mesh.message_queue m
+             WHERE m.id = o.id AND m.visible_at IS NOT NULL AND m.receipts OFFSET 0) w
+           JOIN mesh.queue q ON q.mesh_id = w.mesh_id AND q.name = w.queue),
   fact AS (
     SELECT f.*, row_number() OVER (ORDER BY f.history_id, f.delivery_id) AS place
       FROM (SELECT d.broker_message_id, d.recipient, m.sender, m.client_message_id, m.history_id, d.delivery_id

@@ -45,7 +45,7 @@ export function leave(
   const detail = { lease_ended: leaving.leaseEnded }
   admission.audit({ meshId, at: leaving.at, actor: memberId, action: 'member_left', detail })
   const names = endSubscriptions(statements, key)
-  endConsuming(statements, key, leaving.at)
+  endConsuming(statements, key)
   const { notified } = dropWaiting(statements, { ...key, status: 'left' }, leaving)
   crashPoint('broker.leave.before-commit')
   return { topics: readTopics(statements, meshId, names), notified }

@@ -34,7 +34,7 @@ export function putRevocations(statements: Statements, change: RevocationChange)
     assert.equal(departure.markRevoked(gone), 1, 'whoever was revoked before is no candidate')
     admission.audit({ meshId, at, actor, action: 'member_revoked', detail: { member_id: memberId, ...revocation } })
     for (const name of endSubscriptions(statements, gone)) names.add(name)
-    endConsuming(statements, gone, at)
+    endConsuming(statements, gone)
     const dropped = dropWaiting(statements, gone, { at, rowsMax: rowsLeft })
     rowsLeft -= dropped.rows
     for (const each of dropped.notified) notified.add(each)

@@ -52,27 +52,21 @@ export function stopConsuming(
 ): Queue | null {
   const { queues } = statements
   if (queues.findTerms(key.meshId, change.queue) === null) return null
-  if (queues.isConsumer(key, change.queue)) endOne(statements, key, change)
+  if (queues.isConsumer(key, change.queue)) endOne(statements, key, change.queue)
   return readQueue(queues, key, change)
 }
 
-/** A member that goes consumes nothing any more. @returns the queues that it consumed */
-export function endConsuming(statements: ConsumerStatements, key: MemberKey, now: number): readonly string[] {
-  const consumed = statements.queues.listConsumed(key)
-  for (const queue of consumed) endOne(statements, key, { queue, now })
-  return consumed
+/** A member that goes consumes nothing any more. */
+export function endConsuming(statements: ConsumerStatements, key: MemberKey): void {
+  for (const queue of statements.queues.listConsumed(key)) endOne(statements, key, queue)
 }
 
-function endOne(
-  statements: ConsumerStatements,
-  key: MemberKey,
-  { queue, now }: { readonly queue: string; readonly now: number },
-): void {
+function endOne(statements: ConsumerStatements, key: MemberKey, queue: string): void {
   const { queues } = statements
   const end = { queue, lastHistoryId: lastHistoryId(statements, key.meshId) }
   assert.equal(queues.endConsumer(key, end), 1, 'it was a consumer')
   assert.equal(queues.countChange(key.meshId, { queue, consumers: -1 }), 1, 'whoever consumes consumes a queue')
-  queues.releaseLeases(key, { queue, now })
+  queues.releaseLeases(key, queue)
   queues.deletePast(key.meshId, queue)
 }
 

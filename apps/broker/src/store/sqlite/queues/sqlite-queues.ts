@@ -57,7 +57,7 @@ export class SqliteQueues implements Queues {
     return nothing ?? this.#writer.write((tx) => take(tx, this.#statements, request))
   }
 
-  untake(key: MemberKey, taken: { queue: string; leaseId: string; now: number }): Promise<void> {
+  untake(key: MemberKey, taken: { queue: string; leaseId: string }): Promise<void> {
     return this.#writer.write(() => void this.#statements.work.unlease(key, taken))
   }
 

@@ -8,12 +8,15 @@ const queueColumns = `
   EXISTS (SELECT 1 FROM queue_consumer c
            WHERE c.mesh_id = q.mesh_id AND c.queue = q.name AND c.member_id = @memberId
              AND c.until_history_id IS NULL) AS consuming,
+  min(10001,
+    (SELECT count(*) FROM (SELECT 1 FROM message_queue m
+      WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at = 0 LIMIT 10001)) +
+    (SELECT count(*) FROM (SELECT 1 FROM message_queue m
+      WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0
+        AND (m.state = 'ready' OR m.visible_at <= @now) LIMIT 10001))) AS waiting,
   (SELECT count(*) FROM (SELECT 1 FROM message_queue m
-    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at IS NOT NULL
-      AND (m.state = 'ready' OR m.visible_at <= @now) LIMIT 10001)) AS waiting,
-  (SELECT count(*) FROM (SELECT 1 FROM message_queue m
-    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > @now AND m.state = 'leased'
-    LIMIT 10001)) AS leased,
+    WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0 AND m.visible_at > @now
+      AND m.state = 'leased' LIMIT 10001)) AS leased,
   (SELECT count(*) FROM (SELECT 1 FROM message_queue m
     WHERE m.mesh_id = q.mesh_id AND m.queue = q.name AND m.state = 'dead' LIMIT 10001)) AS dead`
 
@@ -67,13 +70,16 @@ export function prepareQueues(db: Database) {
        AND NOT EXISTS (SELECT 1 FROM message_queue m
              WHERE m.mesh_id = queue_consumer.mesh_id AND m.queue = queue_consumer.queue AND m.urgency IN (0, 1, 2)
                AND m.history_id > queue_consumer.since_history_id AND m.history_id <= queue_consumer.until_history_id
-               AND m.visible_at IS NOT NULL)
+               AND m.visible_at = 0)
+       AND NOT EXISTS (SELECT 1 FROM message_queue m
+             WHERE m.mesh_id = queue_consumer.mesh_id AND m.queue = queue_consumer.queue AND m.visible_at > 0
+               AND m.history_id > queue_consumer.since_history_id AND m.history_id <= queue_consumer.until_history_id)
        AND NOT EXISTS (SELECT 1 FROM message_queue m
              WHERE m.mesh_id = queue_consumer.mesh_id AND m.queue = queue_consumer.queue AND m.state = 'dead'
                AND m.history_id > queue_consumer.since_history_id
                AND m.history_id <= queue_consumer.until_history_id)`)
-  const releaseLeases = db.prepare<{ meshId: string; memberId: string; queue: string; now: number }>(`
-    UPDATE message_queue SET state = 'ready', visible_at = @now, lease_id = NULL, reason = 'consumer_left'
+  const releaseLeases = db.prepare<{ meshId: string; memberId: string; queue: string }>(`
+    UPDATE message_queue SET state = 'ready', visible_at = 0, lease_id = NULL, reason = 'consumer_left'
      WHERE mesh_id = @meshId AND leased_by = @memberId AND queue = @queue AND state = 'leased'`)
 
   return {
@@ -109,7 +115,7 @@ export function prepareQueues(db: Database) {
     /** Forgets for whom messages were sealed of which none is left. */
     deletePast: (meshId: string, queue: string): void => void deletePast.run(meshId, queue),
     /** Whatever the member has leased can be taken at once, and is its no more. @returns how much that was */
-    releaseLeases: (key: MemberKey, of: { queue: string; now: number }): number =>
-      releaseLeases.run({ meshId: key.meshId, memberId: key.memberId, ...of }).changes,
+    releaseLeases: (key: MemberKey, queue: string): number =>
+      releaseLeases.run({ meshId: key.meshId, memberId: key.memberId, queue }).changes,
   }
 }

@@ -40,6 +40,7 @@ CREATE TABLE message_queue (
   accepted_at       INTEGER NOT NULL,
   sealed            BLOB    NOT NULL,                    -- empty once it is done or dropped
   state             TEXT    NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'leased', 'done', 'dead', 'dropped')),
+  -- From when on it can be taken; 0: at once, in its order.
   visible_at        INTEGER CHECK ((visible_at IS NOT NULL) = (state IN ('ready', 'leased'))),
   deliveries        INTEGER NOT NULL DEFAULT 0 CHECK (deliveries >= 0),
   last_try          INTEGER NOT NULL DEFAULT 0 CHECK (last_try IN (0, 1)),
@@ -49,8 +50,11 @@ CREATE TABLE message_queue (
   settled_at        INTEGER,
   reason            TEXT    CHECK (reason IS NOT NULL OR state <> 'dead')
 ) STRICT;
-CREATE INDEX message_queue_open ON message_queue (mesh_id, queue, urgency, history_id, visible_at, state)
- WHERE visible_at IS NOT NULL;
+-- What can be taken at once, in order; and what is leased or held back, by when that is over. However much of the one there
+-- is, the other is found at once.
+CREATE INDEX message_queue_fresh ON message_queue (mesh_id, queue, urgency, history_id) WHERE visible_at = 0;
+CREATE INDEX message_queue_held ON message_queue (mesh_id, queue, visible_at, state, history_id)
+ WHERE visible_at > 0;
 CREATE INDEX message_queue_exhausted ON message_queue (visible_at) WHERE visible_at IS NOT NULL AND last_try = 1;
 CREATE INDEX message_queue_dead ON message_queue (mesh_id, queue, history_id) WHERE state = 'dead';
 CREATE INDEX message_queue_leased ON message_queue (mesh_id, leased_by, queue) WHERE state = 'leased';

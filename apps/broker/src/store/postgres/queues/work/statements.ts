@@ -1,5 +1,6 @@
 /** Messages of work queues as they are taken and settled. */
 import type { Priority } from '@claudemesh/protocol'
+import { dueHeldMax } from '../../../../limits.ts'
 import type { QueuedState } from '../../../queue-states.ts'
 import type { DeadMessage, DeadPage, LeasedMessage, QueueKey, TakeRequest } from '../../../queues.ts'
 import type { MemberKey, Message, Receipt } from '../../../rows.ts'
@@ -42,10 +43,27 @@ function toMessage(row: MessageRow): Message {
   }
 }
 
-const selectDue = prepare(`
-  SELECT EXISTS (SELECT 1 FROM mesh.message_queue m
-                  WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at <= $4 AND NOT m.last_try
-                    AND ${sealedFor}) AS due`)
+/** When a member, $3, was a consumer of queue $2. */
+const terms = `
+  SELECT c.since_history_id AS since, coalesce(c.until_history_id, 9223372036854775807) AS until
+    FROM mesh.queue_consumer c WHERE c.mesh_id = $1 AND c.queue = $2 AND c.member_id = $3`
+
+/** What a consumer can take at once: of each urgency and each of its terms the first ones. */
+const selectFresh = (limit: string) => `
+  SELECT f.id, f.urgency, f.history_id
+    FROM (${terms}) t CROSS JOIN unnest('{0,1,2}'::smallint[]) AS u (urgency) CROSS JOIN LATERAL
+         (SELECT m.id, m.urgency, m.history_id FROM mesh.message_queue m
+           WHERE m.mesh_id = $1 AND m.queue = $2 AND m.urgency = u.urgency AND m.visible_at = 0
+             AND m.history_id > t.since AND m.history_id <= t.until AND NOT m.last_try
+           ORDER BY m.history_id LIMIT ${limit}) f`
+
+/** What was leased or held back until $4 at the latest, longest ago first. */
+const selectHeld = (limit: string) => `
+  SELECT m.id, m.urgency, m.history_id FROM mesh.message_queue m
+   WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at > 0 AND m.visible_at <= $4 AND NOT m.last_try AND ${sealedFor}
+   ORDER BY m.visible_at LIMIT ${limit}`
+
+const selectDue = prepare(`SELECT EXISTS (${selectFresh('1')}) OR EXISTS (${selectHeld('1')}) AS due`)
 
 /** Whether a consumer can take something. */
 export async function isDue(session: Session, request: TakeRequest): Promise<boolean> {
@@ -55,21 +73,27 @@ export async function isDue(session: Session, request: TakeRequest): Promise<boo
 }
 
 const selectNext = prepare(`
-  SELECT min(visible_at) AS at FROM mesh.message_queue
-   WHERE mesh_id = $1 AND queue = $2 AND visible_at IS NOT NULL AND NOT last_try`)
+  SELECT 0::bigint AS at WHERE EXISTS (SELECT 1 FROM mesh.message_queue
+    WHERE mesh_id = $1 AND queue = $2 AND visible_at = 0 AND NOT last_try)
+   UNION ALL
+  (SELECT visible_at FROM mesh.message_queue
+    WHERE mesh_id = $1 AND queue = $2 AND visible_at > 0 AND NOT last_try ORDER BY visible_at LIMIT 1)`)
 
 /** When the next message of a queue can be taken, by whomever. */
 export async function findNextAt(session: Session, { meshId, queue }: QueueKey): Promise<number | null> {
-  const [row] = await session.query<{ at: number | null }>(selectNext, [meshId, queue])
-  return row?.at ?? null
+  const rows = await session.query<{ at: number }>(selectNext, [meshId, queue])
+  return rows.length === 0 ? null : Math.min(...rows.map(({ at }) => at))
 }
 
-/** What somebody else is just taking is passed over. */
+/** What somebody else is just taking is passed over: there are more candidates than are taken. */
 const leaseDue = prepare(`
-  WITH due AS MATERIALIZED (
-    SELECT m.id, m.urgency, m.history_id, octet_length(m.sealed) AS bytes FROM mesh.message_queue m
-     WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at <= $4 AND NOT m.last_try AND ${sealedFor}
-     ORDER BY m.urgency, m.history_id LIMIT $5 FOR UPDATE OF m SKIP LOCKED
+  WITH candidate AS MATERIALIZED (
+    SELECT * FROM (${selectFresh('$10::bigint')}) fresh UNION ALL SELECT * FROM (${selectHeld('$10::bigint')}) held
+  ), due AS MATERIALIZED (
+    SELECT m.id, m.urgency, m.history_id, octet_length(m.sealed) AS bytes
+      FROM mesh.message_queue m
+     WHERE m.id = ANY (ARRAY(SELECT c.id FROM candidate c)) AND m.visible_at <= $4 AND NOT m.last_try
+     ORDER BY m.urgency, m.history_id LIMIT $5 FOR UPDATE SKIP LOCKED
   ), sized AS (
     SELECT d.id, row_number() OVER page AS number, sum(d.bytes) OVER page AS bytes
       FROM due d WINDOW page AS (ORDER BY d.urgency, d.history_id)
@@ -77,7 +101,8 @@ const leaseDue = prepare(`
     UPDATE mesh.message_queue m
        SET state = 'leased', visible_at = $7, deliveries = m.deliveries + 1, last_try = m.deliveries + 1 >= $8,
            lease_id = $9, leased_by = $3
-      FROM sized s WHERE m.id = s.id AND (s.number = 1 OR s.bytes <= $6)
+      FROM sized s
+     WHERE m.id = ANY (ARRAY(SELECT d.id FROM due d)) AND m.id = s.id AND (s.number = 1 OR s.bytes <= $6)
     RETURNING ${messageColumns}, m.urgency, m.deliveries
   )
   SELECT * FROM leased ORDER BY urgency, "historyId"`)
@@ -100,21 +125,22 @@ export async function leaseNext(
     leaseUntil,
     maxDeliveries,
     leaseId,
+    dueHeldMax,
   ])
   return rows.map((row) => ({ message: toMessage(row), leaseId, leaseUntil, deliveries: row.deliveries }))
 }
 
 const unlease = prepare(`
   UPDATE mesh.message_queue
-     SET state = 'ready', visible_at = $5, deliveries = deliveries - 1, last_try = false, lease_id = NULL
+     SET state = 'ready', visible_at = 0, deliveries = deliveries - 1, last_try = false, lease_id = NULL
    WHERE mesh_id = $1 AND leased_by = $2 AND queue = $3 AND lease_id = $4 AND state = 'leased'`)
 
 export async function undoLease(
   session: Session,
   key: MemberKey,
-  taken: { readonly queue: string; readonly leaseId: string; readonly now: number },
+  taken: { readonly queue: string; readonly leaseId: string },
 ): Promise<void> {
-  await session.execute(unlease, [key.meshId, key.memberId, taken.queue, taken.leaseId, taken.now])
+  await session.execute(unlease, [key.meshId, key.memberId, taken.queue, taken.leaseId])
 }
 
 /** A message as far as settling it, and telling its sender, is concerned. */
@@ -180,7 +206,7 @@ const updateSettled = prepare(`
          sealed = CASE s.state WHEN 'done' THEN ''::bytea ELSE m.sealed END
     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
            AS s (id, state, visible_at, settled_at, reason)
-   WHERE m.id = s.id AND m.state IN ('ready', 'leased')`)
+   WHERE m.id = ANY ($1::text[]) AND m.id = s.id AND m.state IN ('ready', 'leased')`)
 
 /** @returns how many of them were open */
 export function saveSettled(session: Session, settled: readonly Settled[]): Promise<number> {
@@ -236,7 +262,7 @@ const selectDead = prepare(`
       FROM dead d WINDOW page AS (ORDER BY d.history_id)
   )
   SELECT s.found, ${messageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS "diedAt", m.reason
-    FROM sized s JOIN mesh.message_queue m ON m.id = s.id
+    FROM sized s CROSS JOIN LATERAL (SELECT * FROM mesh.message_queue q WHERE q.id = s.id OFFSET 0) m
    WHERE s.number <= $5 AND (s.number = 1 OR s.bytes <= $6) ORDER BY s.number`)
 
 /** The next dead messages that a consumer can open. */
@@ -262,28 +288,31 @@ const lockDead = `
      WHERE id = ANY ($1::text[]) AND mesh_id = $2 AND queue = $3 AND state = 'dead' ORDER BY id FOR UPDATE
   )`
 
-const settlings = {
-  requeue: prepare(`${lockDead}
-    UPDATE mesh.message_queue m
-       SET state = 'ready', visible_at = $4, deliveries = 0, last_try = false, lease_id = NULL, leased_by = NULL,
-           settled_at = NULL, reason = NULL
-      FROM chosen c WHERE m.id = c.id`),
-  drop: prepare(`${lockDead}
-    UPDATE mesh.message_queue m SET state = 'dropped', settled_at = $4, sealed = '' FROM chosen c WHERE m.id = c.id`),
-} as const
+const requeueDead = prepare(`${lockDead}
+  UPDATE mesh.message_queue m
+     SET state = 'ready', visible_at = 0, deliveries = 0, last_try = false, lease_id = NULL, leased_by = NULL,
+         settled_at = NULL, reason = NULL
+    FROM chosen c WHERE m.id = ANY ($1::text[]) AND m.id = c.id`)
+const dropDead = prepare(`${lockDead}
+  UPDATE mesh.message_queue m SET state = 'dropped', settled_at = $4, sealed = ''
+    FROM chosen c WHERE m.id = ANY ($1::text[]) AND m.id = c.id`)
 
 /** @returns how many of them were dead */
 export function settleDead(
   session: Session,
   of: QueueKey,
-  dead: { readonly action: keyof typeof settlings; readonly ids: readonly string[]; readonly now: number },
+  dead: { readonly action: 'requeue' | 'drop'; readonly ids: readonly string[]; readonly now: number },
 ): Promise<number> {
-  return session.execute(settlings[dead.action], [dead.ids, of.meshId, of.queue, dead.now])
+  const { action, ids, now } = dead
+  if (action === 'requeue') return session.execute(requeueDead, [ids, of.meshId, of.queue])
+  return session.execute(dropDead, [ids, of.meshId, of.queue, now])
 }
 
 const selectCounts = prepare(`
-  SELECT (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue
-           WHERE visible_at IS NOT NULL AND state = 'ready' LIMIT 100001) ready) AS ready,
+  SELECT least(100001, (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue
+                         WHERE visible_at = 0 LIMIT 100001) fresh) +
+                       (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue
+                         WHERE visible_at > 0 AND state = 'ready' LIMIT 100001) held)) AS ready,
          (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue WHERE state = 'leased' LIMIT 100001) leased) AS leased,
          (SELECT count(*) FROM (SELECT 1 FROM mesh.message_queue WHERE state = 'dead' LIMIT 100001) dead) AS dead`)
 

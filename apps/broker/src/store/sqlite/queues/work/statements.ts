@@ -1,6 +1,7 @@
 /** Messages of work queues as they are accepted, taken and settled. */
 import type { Priority } from '@claudemesh/protocol'
 import type { Database } from '@claudemesh/storage'
+import { dueHeldMax } from '../../../../limits.ts'
 import type { QueuedState } from '../../../queue-states.ts'
 import type { DeadMessage, LeasedMessage, QueueKey, TakeRequest } from '../../../queues.ts'
 import type { MemberKey, Message } from '../../../rows.ts'
@@ -17,6 +18,19 @@ interface MessageRow {
   readonly sealed: Buffer
   readonly acceptedAt: number
 }
+
+interface DueRow extends MessageRow {
+  readonly urgency: number
+  readonly deliveries: number
+}
+
+/** A time during which a member was a consumer; null: it still is. */
+interface Term {
+  readonly since: number
+  readonly until: number | null
+}
+
+type Due = Pick<LeasedMessage, 'message' | 'deliveries'>
 
 interface DeadRow extends MessageRow {
   readonly deliveries: number
@@ -67,23 +81,44 @@ function toMessage(row: MessageRow): Message {
   }
 }
 
+function inOrder(
+  left: { readonly urgency: number; readonly historyId: number },
+  right: { readonly urgency: number; readonly historyId: number },
+): number {
+  return left.urgency - right.urgency || left.historyId - right.historyId
+}
+
 export type WorkStatements = ReturnType<typeof prepareWork>
 
 export function prepareWork(db: Database) {
   const insertMessage = db.prepare(`
     INSERT INTO message_queue (id, mesh_id, history_id, client_message_id, sender, queue, reply_to, priority, receipts,
            accepted_at, sealed, visible_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-  const selectDue = db.prepare<
-    { meshId: string; memberId: string; queue: string; now: number },
-    MessageRow & { deliveries: number }
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`)
+  const selectTerms = db.prepare<[string, string, string], Term>(`
+    SELECT since_history_id AS since, until_history_id AS until FROM queue_consumer
+     WHERE mesh_id = ? AND queue = ? AND member_id = ? ORDER BY since_history_id`)
+  const selectFresh = db.prepare<[string, string, number, number, number, number], DueRow>(`
+    SELECT ${messageColumns}, m.urgency, m.deliveries FROM message_queue m
+     WHERE m.mesh_id = ? AND m.queue = ? AND m.urgency = ? AND m.visible_at = 0
+       AND m.history_id > ? AND m.history_id <= ? AND m.last_try = 0
+     ORDER BY m.history_id LIMIT ?`)
+  const selectHeld = db.prepare<
+    { meshId: string; memberId: string; queue: string; now: number; limit: number },
+    { id: string; urgency: number; historyId: number }
   >(`
-    SELECT ${messageColumns}, m.deliveries FROM message_queue m
-     WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.visible_at <= @now AND m.last_try = 0 AND ${sealedFor}
-     ORDER BY m.urgency, m.history_id`)
-  const selectNext = db.prepare<[string, string], { at: number | null }>(`
-    SELECT min(visible_at) AS at FROM message_queue
-     WHERE mesh_id = ? AND queue = ? AND visible_at IS NOT NULL AND last_try = 0`)
+    SELECT m.id, m.urgency, m.history_id AS historyId FROM message_queue m
+     WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.visible_at > 0 AND m.visible_at <= @now
+       AND m.last_try = 0 AND ${sealedFor}
+     ORDER BY m.visible_at LIMIT @limit`)
+  const selectById = db.prepare<[string], DueRow>(`
+    SELECT ${messageColumns}, m.urgency, m.deliveries FROM message_queue m WHERE m.id = ?`)
+  const selectNext = db.prepare<{ meshId: string; queue: string }, { at: number }>(`
+    SELECT 0 AS at WHERE EXISTS (SELECT 1 FROM message_queue
+      WHERE mesh_id = @meshId AND queue = @queue AND visible_at = 0 AND last_try = 0)
+     UNION ALL
+    SELECT visible_at FROM (SELECT visible_at FROM message_queue
+      WHERE mesh_id = @meshId AND queue = @queue AND visible_at > 0 AND last_try = 0 ORDER BY visible_at LIMIT 1)`)
   const lease = db.prepare<{
     id: string
     leaseId: string
@@ -96,9 +131,9 @@ export function prepareWork(db: Database) {
        SET state = 'leased', visible_at = @until, deliveries = deliveries + 1, last_try = deliveries + 1 >= @maxDeliveries,
            lease_id = @leaseId, leased_by = @memberId
      WHERE id = @id AND state IN ('ready', 'leased') AND visible_at <= @now`)
-  const unlease = db.prepare<[number, string, string, string, string]>(`
+  const unlease = db.prepare<[string, string, string, string]>(`
     UPDATE message_queue
-       SET state = 'ready', visible_at = ?, deliveries = deliveries - 1, last_try = 0, lease_id = NULL
+       SET state = 'ready', visible_at = 0, deliveries = deliveries - 1, last_try = 0, lease_id = NULL
      WHERE mesh_id = ? AND leased_by = ? AND queue = ? AND lease_id = ? AND state = 'leased'`)
   const selectWork = db.prepare<[string, string], Work>(`
     SELECT ${workColumns} FROM message_queue WHERE id = ? AND mesh_id = ?`)
@@ -122,17 +157,18 @@ export function prepareWork(db: Database) {
       FROM message_queue m
      WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.state = 'dead' AND m.history_id > @after AND ${sealedFor}
      ORDER BY m.history_id`)
-  const requeue = db.prepare<[number, string, string, string]>(`
+  const requeue = db.prepare<[string, string, string]>(`
     UPDATE message_queue
-       SET state = 'ready', visible_at = ?, deliveries = 0, last_try = 0, lease_id = NULL, leased_by = NULL,
+       SET state = 'ready', visible_at = 0, deliveries = 0, last_try = 0, lease_id = NULL, leased_by = NULL,
            settled_at = NULL, reason = NULL
      WHERE id = ? AND mesh_id = ? AND queue = ? AND state = 'dead'`)
   const drop = db.prepare<[number, string, string, string]>(`
     UPDATE message_queue SET state = 'dropped', settled_at = ?, sealed = x''
      WHERE id = ? AND mesh_id = ? AND queue = ? AND state = 'dead'`)
   const count = db.prepare<[], { ready: number; leased: number; dead: number }>(`
-    SELECT (SELECT count(*) FROM (SELECT 1 FROM message_queue
-             WHERE visible_at IS NOT NULL AND state = 'ready' LIMIT 100001)) AS ready,
+    SELECT min(100001, (SELECT count(*) FROM (SELECT 1 FROM message_queue WHERE visible_at = 0 LIMIT 100001)) +
+                       (SELECT count(*) FROM (SELECT 1 FROM message_queue
+                         WHERE visible_at > 0 AND state = 'ready' LIMIT 100001))) AS ready,
            (SELECT count(*) FROM (SELECT 1 FROM message_queue WHERE state = 'leased' LIMIT 100001)) AS leased,
            (SELECT count(*) FROM (SELECT 1 FROM message_queue WHERE state = 'dead' LIMIT 100001)) AS dead`)
 
@@ -150,17 +186,28 @@ export function prepareWork(db: Database) {
         item.receipts ? 1 : 0,
         item.acceptedAt,
         item.sealed,
-        item.acceptedAt,
       ),
-    /** What a consumer can take now, in order. */
-    *due(request: Pick<TakeRequest, 'meshId' | 'memberId' | 'queue' | 'now'>) {
+    /** What a consumer can take now, in order: of what was held back only what has been due longest. */
+    due(request: TakeRequest, limit: number): readonly Due[] {
       const { meshId, memberId, queue, now } = request
-      for (const row of selectDue.iterate({ meshId, memberId, queue, now })) {
-        yield { message: toMessage(row), deliveries: row.deliveries }
+      const terms = selectTerms.all(meshId, queue, memberId)
+      const held = selectHeld.all({ meshId, memberId, queue, now, limit: dueHeldMax }).toSorted(inOrder).slice(0, limit)
+      const rows = held.flatMap(({ id }) => selectById.get(id) ?? [])
+      let found = 0
+      for (const urgency of [0, 1, 2]) {
+        for (const { since, until } of terms) {
+          if (found >= limit) break
+          const to = until ?? Number.MAX_SAFE_INTEGER
+          const fresh = selectFresh.all(meshId, queue, urgency, since, to, limit - found)
+          found += fresh.length
+          rows.push(...fresh)
+        }
       }
+      const first = rows.toSorted(inOrder).slice(0, limit)
+      return first.map((row) => ({ message: toMessage(row), deliveries: row.deliveries }))
     },
     /** When the next message of a queue can be taken, by whomever. */
-    nextAt: ({ meshId, queue }: QueueKey): number | null => selectNext.get(meshId, queue)?.at ?? null,
+    nextAt: ({ meshId, queue }: QueueKey): number | null => selectNext.get({ meshId, queue })?.at ?? null,
     lease: (request: TakeRequest, taken: Pick<LeasedMessage, 'message'> & { maxDeliveries: number }): number =>
       lease.run({
         id: taken.message.brokerMessageId,
@@ -170,8 +217,8 @@ export function prepareWork(db: Database) {
         now: request.now,
         maxDeliveries: taken.maxDeliveries,
       }).changes,
-    unlease: (key: MemberKey, taken: { queue: string; leaseId: string; now: number }): number =>
-      unlease.run(taken.now, key.meshId, key.memberId, taken.queue, taken.leaseId).changes,
+    unlease: (key: MemberKey, taken: { queue: string; leaseId: string }): number =>
+      unlease.run(key.meshId, key.memberId, taken.queue, taken.leaseId).changes,
     findWork: (meshId: string, brokerMessageId: string) => selectWork.get(brokerMessageId, meshId) ?? null,
     finish: (brokerMessageId: string, at: number): number => finish.run(at, brokerMessageId).changes,
     putBack: (brokerMessageId: string, back: { visibleAt: number; reason: string }): number =>
@@ -190,7 +237,7 @@ export function prepareWork(db: Database) {
       }
     },
     requeue: (of: QueueKey, message: { id: string; now: number }): number =>
-      requeue.run(message.now, message.id, of.meshId, of.queue).changes,
+      requeue.run(message.id, of.meshId, of.queue).changes,
     drop: (of: QueueKey, message: { id: string; now: number }): number =>
       drop.run(message.now, message.id, of.meshId, of.queue).changes,
     count: () => count.get() ?? { ready: 0, leased: 0, dead: 0 },

@@ -15,7 +15,7 @@ export interface TakeStatements {
 export function findNothingDue(statements: TakeStatements, request: TakeRequest): TakeOutcome | null {
   const refusal = judgeConsumer(statements, request, request.queue)
   if (refusal !== null) return { kind: refusal }
-  for (const _ of statements.work.due(request)) return null
+  if (statements.work.due(request, 1).length > 0) return null
   return { kind: 'taken', messages: [], nextAt: statements.work.nextAt(request) }
 }
 
@@ -24,7 +24,7 @@ export function take(tx: Tx, statements: TakeStatements, request: TakeRequest): 
   const { queues, work } = statements
   const refusal = judgeConsumer(statements, request, request.queue)
   if (refusal !== null) return { kind: refusal }
-  const { taken: due } = withinBounds(work.due(request), request)
+  const { taken: due } = withinBounds(work.due(request, request.limit), request)
   const maxDeliveries = queues.findTerms(request.meshId, request.queue)?.maxDeliveries
   assert(maxDeliveries !== undefined, 'whoever consumes consumes a queue')
   for (const { message } of due) {
