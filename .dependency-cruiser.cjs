@@ -107,9 +107,9 @@ const forbidden = [
   },
   {
     name: 'client-stands-alone',
-    comment: 'The client is published with undici alone: of our own it uses the protocol and nothing else.',
+    comment: 'The client is published without dependencies: of our own it uses the protocol and nothing else.',
     from: { path: '^packages/client/', ...production },
-    to: { path: '^(packages|node_modules)/', pathNot: '^packages/(client|protocol)/|^node_modules/undici/' },
+    to: { path: '^(packages|node_modules)/', pathNot: '^packages/(client|protocol)/' },
   },
   {
     name: 'protocol-stands-below',

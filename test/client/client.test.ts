@@ -73,6 +73,14 @@ describe('a send', () => {
     await expect(clientOf(daemon).send(message, { signal: stop.signal })).rejects.toThrow('enough')
   })
 
+  test('ends when its client is closed, and is not made again', async () => {
+    const daemon = new ScriptedDaemon()
+    await daemon.start(() => client.close(), answer(202, queued))
+    const client = openClient({ home: daemon.home, mesh: daemon.mesh })
+    await expect(client.send(message)).rejects.toMatchObject({ code: 'daemon_unreachable' })
+    expect(daemon.requests).toHaveLength(1)
+  })
+
   test('in a batch has a key for each item', async () => {
     const daemon = new ScriptedDaemon()
     const items = [

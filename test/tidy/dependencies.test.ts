@@ -35,7 +35,7 @@ const rows: readonly Row[] = [
   { from: 'packages/client/src/b2.ts', to: '@claudemesh/identity', breaks: ['client-stands-alone'] },
   { from: 'packages/client/src/b3.ts', to: 'ws', breaks: ['client-stands-alone', 'dependencies-are-declared'] },
   { from: 'packages/client/src/b4.ts', to: '@claudemesh/protocol', breaks: [] },
-  { from: 'packages/client/src/b5.ts', to: 'undici', breaks: [] },
+  { from: 'packages/client/src/b5.ts', to: 'undici', breaks: ['client-stands-alone'] },
   { from: 'packages/protocol/src/b6.ts', to: '@claudemesh/storage', breaks: ['protocol-stands-below'] },
   { from: 'packages/protocol/src/b7.ts', to: 'node:fs', breaks: ['protocol-does-no-io'] },
   { from: 'packages/protocol/src/b8.ts', to: 'node:crypto', breaks: [] },

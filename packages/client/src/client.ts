@@ -82,7 +82,7 @@ export class MeshClient {
 
   /** Ends the connections. Calls under way fail. */
   async close(): Promise<void> {
-    await this.#transport.close()
+    this.#transport.close()
   }
 
   /** Keeps a message and sends it; the answer says which state is proven. */

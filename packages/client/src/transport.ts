@@ -1,5 +1,5 @@
 /**
- * HTTP to the daemon: one pool of connections, opened at the first call and found anew after a failure.
+ * HTTP to the daemon: connections to where it listens, which is looked up at the first call and after a failure.
  *
  * 1. Every failure is a MeshError: the daemon's own problem document, or what the connection met.
  * 2. A connection that fails is never asked again before its address has been looked up again: a daemon that came back
@@ -8,7 +8,8 @@
  *
  * It does not check answers against their schemas: the daemon sends what those schemas produced, on the same host.
  */
-import { type Dispatcher, Pool } from 'undici'
+import type { IncomingMessage } from 'node:http'
+import { Connections } from './connections.ts'
 import type { Endpoint } from './discover.ts'
 import { fromProblem, MeshError } from './protocol.ts'
 import { type Failure, parseRetryAfter, type RetryPolicy, retryDelayMs } from './retry.ts'
@@ -37,9 +38,6 @@ export interface OpenStream {
   close(): void
 }
 
-/** Connections of one client: more than this many calls at once wait their turn here. */
-const connectionsMax = 64
-const connectMsMax = 5_000
 /** The daemon answers well within this, or it is stuck. */
 const answerMsMax = 30_000
 /** The daemon sends a comment at least every 15 s; three times that in silence is a dead stream. */
@@ -49,7 +47,8 @@ export class Transport {
   readonly #discover: () => Endpoint
   readonly #policy: RetryPolicy
   readonly #runtime: ClientRuntime
-  #open: { endpoint: Endpoint; pool: Pool } | null = null
+  #open: { endpoint: Endpoint; connections: Connections } | null = null
+  #closed = false
 
   constructor(options: { discover: () => Endpoint; policy: RetryPolicy; runtime: ClientRuntime }) {
     this.#discover = options.discover
@@ -78,7 +77,7 @@ export class Transport {
         repeatable: call.repeatable,
         random: this.#runtime.random(),
       })
-      if (delayMs === null) throw everReached ? markReached(outcome.error) : outcome.error
+      if (delayMs === null || this.#closed) throw everReached ? markReached(outcome.error) : outcome.error
       await this.#runtime.sleep(delayMs, call.signal)
     }
   }
@@ -90,19 +89,18 @@ export class Transport {
    */
   async stream(path: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<OpenStream> {
     try {
-      const { endpoint, pool } = this.#connection()
-      const answer = await pool.request({
+      const { endpoint, connections } = this.#connection()
+      const answer = await connections.ask({
         method: 'GET',
         path,
-        headers: { ...headersFor(endpoint), accept: 'text/event-stream', ...headers },
-        headersTimeout: answerMsMax,
-        bodyTimeout: silenceMsMax,
         // A stream occupies its connection until it ends.
-        reset: true,
-        ...(signal === undefined ? {} : { signal }),
+        headers: { ...headersFor(endpoint), accept: 'text/event-stream', connection: 'close', ...headers },
+        silenceMsMax,
+        signal,
       })
-      if (answer.statusCode >= 300) throw failureOfAnswer(answer, await answer.body.text(), this.#runtime.now()).error
-      return { status: answer.statusCode, chunks: answer.body, close: () => void answer.body.destroy() }
+      const status = statusOf(answer)
+      if (status >= 300) throw failureOfAnswer(answer, await textOf(answer), this.#runtime.now()).error
+      return { status, chunks: answer, close: () => void answer.destroy() }
     } catch (cause) {
       signal?.throwIfAborted()
       throw this.#failureOf(cause).error
@@ -114,17 +112,17 @@ export class Transport {
     return this.#failureOf(cause).error
   }
 
-  async close(): Promise<void> {
-    const open = this.#open
+  /** Ends the connections. Calls under way fail and are not made again. */
+  close(): void {
+    this.#closed = true
+    this.#open?.connections.close()
     this.#open = null
-    // Destroyed rather than closed: whoever closes the client no longer waits for any answer.
-    await open?.pool.destroy()
   }
 
   async #attempt(call: Call): Promise<{ body: unknown } | Failure> {
     try {
-      const { endpoint, pool } = this.#connection()
-      const answer = await pool.request({
+      const { endpoint, connections } = this.#connection()
+      const answer = await connections.ask({
         method: call.method,
         path: withQuery(call.path, call.query),
         headers: {
@@ -132,13 +130,12 @@ export class Transport {
           accept: 'application/json',
           ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
         },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        headersTimeout: answerMsMax + (call.patienceMs ?? 0),
-        bodyTimeout: answerMsMax,
-        ...(call.signal === undefined ? {} : { signal: call.signal }),
+        body: call.body === undefined ? undefined : JSON.stringify(call.body),
+        silenceMsMax: answerMsMax + (call.patienceMs ?? 0),
+        signal: call.signal,
       })
-      const text = await answer.body.text()
-      if (answer.statusCode >= 300) return failureOfAnswer(answer, text, this.#runtime.now())
+      const text = await textOf(answer)
+      if (statusOf(answer) >= 300) return failureOfAnswer(answer, text, this.#runtime.now())
       return { body: isJson(answer) ? JSON.parse(text) : text }
     } catch (cause) {
       call.signal?.throwIfAborted()
@@ -146,10 +143,10 @@ export class Transport {
     }
   }
 
-  #connection(): { endpoint: Endpoint; pool: Pool } {
+  #connection(): { endpoint: Endpoint; connections: Connections } {
     if (this.#open === null) {
       const endpoint = this.#discover()
-      this.#open = { endpoint, pool: openPool(endpoint) }
+      this.#open = { endpoint, connections: new Connections(endpoint) }
     }
     return this.#open
   }
@@ -158,8 +155,8 @@ export class Transport {
     if (cause instanceof MeshError) return { error: cause, reached: false, retryAfterMs: null }
     const abandoned = this.#open
     this.#open = null
-    // Other calls may still be under way on it: it ends when they do. That end has no news for anybody.
-    abandoned?.pool.close().catch(() => undefined)
+    // Other calls may still be under way on them.
+    abandoned?.connections.retire()
     return connectionFailure(cause, abandoned?.endpoint ?? null)
   }
 }
@@ -169,12 +166,6 @@ function markReached(error: MeshError): MeshError {
   if (error.data['reached'] !== false) return error
   const data = { ...error.data, reached: true }
   return new MeshError(error.code, { detail: error.message, hint: error.hint, data, cause: error.cause })
-}
-
-function openPool(endpoint: Endpoint): Pool {
-  const options = { connections: connectionsMax, pipelining: 1, connect: { timeout: connectMsMax } }
-  if (endpoint.kind === 'tcp') return new Pool(`http://127.0.0.1:${endpoint.port}`, options)
-  return new Pool('http://localhost', { ...options, connect: { ...options.connect, socketPath: endpoint.path } })
 }
 
 function headersFor(endpoint: Endpoint): Record<string, string> {
@@ -190,16 +181,26 @@ export function withQuery(path: string, query: Query | undefined): string {
   return text === '' ? path : `${path}?${text}`
 }
 
-function isJson(answer: Dispatcher.ResponseData): boolean {
+function statusOf(answer: IncomingMessage): number {
+  return answer.statusCode ?? 0
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const part of answer.setEncoding('utf8')) text += part
+  return text
+}
+
+function isJson(answer: IncomingMessage): boolean {
   return /^application\/(?:[a-z.-]+\+)?json\b/.test(header(answer, 'content-type') ?? '')
 }
 
-function header(answer: Dispatcher.ResponseData, name: string): string | null {
+function header(answer: IncomingMessage, name: string): string | null {
   const value = answer.headers[name]
   return (Array.isArray(value) ? value[0] : value) ?? null
 }
 
-function failureOfAnswer(answer: Dispatcher.ResponseData, text: string, now: number): Failure {
+function failureOfAnswer(answer: IncomingMessage, text: string, now: number): Failure {
   return {
     error: errorOfAnswer(answer, text),
     reached: true,
@@ -207,7 +208,7 @@ function failureOfAnswer(answer: Dispatcher.ResponseData, text: string, now: num
   }
 }
 
-function errorOfAnswer(answer: Dispatcher.ResponseData, text: string): MeshError {
+function errorOfAnswer(answer: IncomingMessage, text: string): MeshError {
   if (isJson(answer)) {
     try {
       const problem: unknown = JSON.parse(text)
@@ -217,12 +218,12 @@ function errorOfAnswer(answer: Dispatcher.ResponseData, text: string): MeshError
     }
   }
   return new MeshError('internal_error', {
-    detail: `the daemon answered ${answer.statusCode} without a problem document`,
-    data: { http_status: answer.statusCode },
+    detail: `the daemon answered ${statusOf(answer)} without a problem document`,
+    data: { http_status: statusOf(answer) },
   })
 }
 
-/** What the system or undici says when the daemon was not reached at all. */
+/** What the system says when the daemon was not reached at all. */
 const unreachedCodes = new Set([
   'ENOENT',
   'ENOTDIR',
@@ -230,11 +231,11 @@ const unreachedCodes = new Set([
   'EAGAIN',
   'EINVAL',
   'ENAMETOOLONG',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'connect_timeout',
 ])
 
-/** What the system or undici says when the daemon went away under a request. */
-const endedCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'HPE_INVALID_EOF_STATE'])
+/** What the system or the parser says when the daemon went away under a request. */
+const endedCodes = new Set(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])
 
 function connectionFailure(cause: unknown, endpoint: Endpoint | null): Failure {
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown'
@@ -252,7 +253,7 @@ function connectionFailure(cause: unknown, endpoint: Endpoint | null): Failure {
     const detail = `${where} belongs to somebody else`
     return failure(new MeshError('unsafe_permissions', { detail, hint, data, cause }))
   }
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+  if (code === 'answer_timeout') {
     const hint = 'See `claudemesh daemon status` and `claudemesh daemon logs`.'
     return failure(new MeshError('timeout', { detail: `${where} did not answer in time`, hint, data, cause }))
   }
