@@ -85,7 +85,7 @@ describe('a server', () => {
     const store = await open(url)
     await expect(store.ping()).rejects.toMatchObject({ code: 'storage_unavailable' })
     const somebody = { meshId: 'mesh', memberId: 'member' }
-    await expect(store.recordPresence(somebody, { online: true, at: 1 })).rejects.toMatchObject({
+    await expect(store.setProfile(somebody, { summary: null, activity: null, visible: true })).rejects.toMatchObject({
       code: 'storage_unavailable',
     })
   })

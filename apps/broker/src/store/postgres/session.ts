@@ -4,6 +4,10 @@
  *
  * PostgreSQL folds names that are not quoted: a column reaches the code in camelCase by `AS "historyId"`. BIGINT comes
  * as a number, BYTEA as a Buffer. A list goes in as one array parameter: `unnest($1::text[], $2::bigint[])`.
+ *
+ * A table that has grown since it was last analysed looks small to the planner, which then joins it the wrong way round and
+ * reads a member's whole queue for every row. Rows are therefore looked up one by one in a `LATERAL (… OFFSET 0)`, which is
+ * never turned into a join, or by `= ANY (array)` within the `BETWEEN` of its ends, which every index scan uses.
  */
 import { createHash } from 'node:crypto'
 import pg from 'pg'

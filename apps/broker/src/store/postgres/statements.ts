@@ -12,11 +12,13 @@ export const boundaries = {
 
 /**
  * What each of our connections is set to. Tables that were small when a statement was planned grow by a million rows
- * before they are analysed again, so no plan may rest on reading one from end to end. What was answered is durable, also
+ * before they are analysed again, so no plan may rest on reading one from end to end. Pages are read in the order of an index,
+ * as far as they go: not all that is left of it first, to be sorted. What was answered is durable, also
  * where the database's own default says otherwise.
  */
 export const connectionSettings = `
-  SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
+  SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+         set_config('jit', 'off', false),
          set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                                           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)`
 

@@ -14,7 +14,8 @@ const selectAccepted = prepare(`
   SELECT k.position, d.*
     FROM ${itemKeys} CROSS JOIN LATERAL
          (SELECT ${dedupeColumns} FROM mesh.client_message_dedupe d
-           WHERE d.mesh_id = k.mesh_id AND d.sender = k.sender AND d.client_message_id = k.client_message_id) d`)
+           WHERE d.mesh_id = k.mesh_id AND d.sender = k.sender AND d.client_message_id = k.client_message_id
+             OFFSET 0) d`)
 
 /** Locked: an id that was read back as taken cannot be forgotten before the answer is committed. */
 const selectAcceptedForShare = prepare(`
@@ -56,13 +57,13 @@ const selectAddresses = prepare(`
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
            WITH ORDINALITY AS i (mesh_id, sender, kind, ref, position)
          LEFT JOIN LATERAL (SELECT m.status FROM mesh.member m
-                             WHERE m.mesh_id = i.mesh_id AND m.member_id = i.sender) s ON true
+                             WHERE m.mesh_id = i.mesh_id AND m.member_id = i.sender OFFSET 0) s ON true
          LEFT JOIN LATERAL (SELECT m.status FROM mesh.member m
-                             WHERE i.kind = 'dm' AND m.mesh_id = i.mesh_id AND m.member_id = i.ref) r ON true
+                             WHERE i.kind = 'dm' AND m.mesh_id = i.mesh_id AND m.member_id = i.ref OFFSET 0) r ON true
          LEFT JOIN LATERAL (SELECT o.recipients_epoch FROM mesh.topic o
-                             WHERE i.kind = 'topic' AND o.mesh_id = i.mesh_id AND o.name = i.ref) t ON true
+                             WHERE i.kind = 'topic' AND o.mesh_id = i.mesh_id AND o.name = i.ref OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT o.recipients_epoch, o.consumers FROM mesh.queue o
-                             WHERE i.kind = 'queue' AND o.mesh_id = i.mesh_id AND o.name = i.ref) q ON true
+                             WHERE i.kind = 'queue' AND o.mesh_id = i.mesh_id AND o.name = i.ref OFFSET 0) q ON true
    ORDER BY i.position`)
 
 /** Who sends an item and what it addresses, as they are now; null for what there is not. */
@@ -105,7 +106,7 @@ const insertItems = prepare(`
             SELECT i.mesh_id, i.position, i.id, i.last_delivery_id, s.member_id
               FROM item i CROSS JOIN LATERAL
                    (SELECT t.member_id FROM mesh.topic_subscription t
-                     WHERE t.mesh_id = i.mesh_id AND t.topic = i.ref AND t.member_id <> i.sender) s
+                     WHERE t.mesh_id = i.mesh_id AND t.topic = i.ref AND t.member_id <> i.sender OFFSET 0) s
              WHERE i.kind = 'topic') a
   ), reached AS MATERIALIZED (
     SELECT i.position, count(a.recipient)::integer AS recipient_count,

@@ -45,17 +45,20 @@ const claimDeliveries = prepare(`
     SELECT f.delivery_id, f.broker_message_id, row_number() OVER delivered AS number,
            sum(m.bytes) OVER delivered AS bytes
       FROM free f CROSS JOIN LATERAL
-           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t WHERE t.id = f.broker_message_id) m
+           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t
+             WHERE t.id = f.broker_message_id OFFSET 0) m
     WINDOW delivered AS (ORDER BY f.delivery_id)
   ), taken AS MATERIALIZED (
     SELECT s.delivery_id, s.broker_message_id FROM sized s WHERE s.number = 1 OR s.bytes <= $7
   ), claimed AS (
-    UPDATE mesh.delivery_queue d SET claimed_by = $4, claimed_until = $5 FROM taken t
-     WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = t.delivery_id
+    UPDATE mesh.delivery_queue SET claimed_by = $4, claimed_until = $5
+     WHERE mesh_id = $1 AND recipient = $2
+       AND delivery_id BETWEEN (SELECT min(t.delivery_id) FROM taken t) AND (SELECT max(t.delivery_id) FROM taken t)
+       AND delivery_id = ANY (ARRAY(SELECT t.delivery_id FROM taken t))
   )
   SELECT t.delivery_id AS "deliveryId", m.*
     FROM taken t CROSS JOIN LATERAL
-         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = t.broker_message_id) m
+         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = t.broker_message_id OFFSET 0) m
    ORDER BY t.delivery_id`)
 
 /** Claims the next messages that are free. */
@@ -81,8 +84,10 @@ const claimReceipts = prepare(`
      WHERE r.mesh_id = $1 AND r.member_id = $2 AND (r.claimed_until IS NULL OR r.claimed_until <= $3)
      ORDER BY r.delivery_id LIMIT $6 FOR UPDATE SKIP LOCKED
   ), claimed AS (
-    UPDATE mesh.receipt r SET claimed_by = $4, claimed_until = $5 FROM free f
-     WHERE r.mesh_id = $1 AND r.member_id = $2 AND r.delivery_id = f.delivery_id
+    UPDATE mesh.receipt r SET claimed_by = $4, claimed_until = $5
+     WHERE r.mesh_id = $1 AND r.member_id = $2
+       AND r.delivery_id BETWEEN (SELECT min(f.delivery_id) FROM free f) AND (SELECT max(f.delivery_id) FROM free f)
+       AND r.delivery_id = ANY (ARRAY(SELECT f.delivery_id FROM free f))
     RETURNING r.delivery_id AS "deliveryId", r.broker_message_id AS "brokerMessageId",
               r.client_message_id AS "clientMessageId", r.recipient, r.state, r.reason, r.at
   )
@@ -121,14 +126,23 @@ export async function giveBack(
 }
 
 const selectOwed = prepare(`
+  WITH delivered AS MATERIALIZED (
+    SELECT d.broker_message_id FROM mesh.delivery_queue d
+     WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id BETWEEN $4 AND $5
+       AND d.delivery_id = ANY ($3::bigint[])
+  )
   SELECT count(*) AS owed
-    FROM unnest($3::bigint[]) AS a (delivery_id) CROSS JOIN LATERAL
-         (SELECT 1 FROM mesh.delivery_queue d JOIN mesh.topic_message m ON m.id = d.broker_message_id
-           WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = a.delivery_id AND m.receipts) owed`)
+    FROM delivered d CROSS JOIN LATERAL
+         (SELECT 1 FROM mesh.topic_message m WHERE m.id = d.broker_message_id AND m.receipts OFFSET 0) m`)
 
 /** How many of these deliveries owe their sender a receipt. */
 export async function countOwed(session: Session, member: MemberKey, deliveryIds: readonly number[]): Promise<number> {
-  const [row] = await session.query<{ owed: number }>(selectOwed, [member.meshId, member.memberId, deliveryIds])
+  const [row] = await session.query<{ owed: number }>(selectOwed, [
+    member.meshId,
+    member.memberId,
+    deliveryIds,
+    ...rangeOf(deliveryIds),
+  ])
   return row?.owed ?? 0
 }
 
@@ -138,17 +152,17 @@ const deleteAcknowledged = prepare(`
       FROM unnest($3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY AS a (delivery_id, state, reason, position)
      ORDER BY a.delivery_id, a.position
   ), told AS (
-    DELETE FROM mesh.receipt r USING acknowledged a
-     WHERE r.mesh_id = $1 AND r.member_id = $2 AND r.delivery_id = a.delivery_id
+    DELETE FROM mesh.receipt
+     WHERE mesh_id = $1 AND member_id = $2 AND delivery_id BETWEEN $7 AND $8 AND delivery_id = ANY ($3::bigint[])
   ), delivered AS (
-    DELETE FROM mesh.delivery_queue d USING acknowledged a
-     WHERE d.mesh_id = $1 AND d.recipient = $2 AND d.delivery_id = a.delivery_id
-    RETURNING a.delivery_id, d.broker_message_id, a.state, a.reason
+    DELETE FROM mesh.delivery_queue
+     WHERE mesh_id = $1 AND recipient = $2 AND delivery_id BETWEEN $7 AND $8 AND delivery_id = ANY ($3::bigint[])
+    RETURNING delivery_id, broker_message_id
   ), owed AS MATERIALIZED (
-    SELECT m.*, d.state, d.reason, row_number() OVER (ORDER BY d.delivery_id) AS number
-      FROM delivered d CROSS JOIN LATERAL
+    SELECT m.*, a.state, a.reason, row_number() OVER (ORDER BY d.delivery_id) AS number
+      FROM delivered d JOIN acknowledged a ON a.delivery_id = d.delivery_id CROSS JOIN LATERAL
            (SELECT t.id, t.sender, t.client_message_id FROM mesh.topic_message t
-             WHERE t.id = d.broker_message_id AND t.receipts) m
+             WHERE t.id = d.broker_message_id AND t.receipts OFFSET 0) m
   ), counter AS (
     UPDATE mesh.mesh_counter c SET last_delivery_id = c.last_delivery_id + given.receipts
       FROM (SELECT count(*) AS receipts FROM owed) given
@@ -175,22 +189,32 @@ export async function deleteAll(
   },
 ): Promise<readonly string[]> {
   const { items, at } = acknowledged
+  const deliveryIds = items.map((item) => item.deliveryId)
   const rows = await session.query<{ sender: string }>(deleteAcknowledged, [
     member.meshId,
     member.memberId,
-    items.map((item) => item.deliveryId),
+    deliveryIds,
     items.map((item) => item.state),
     items.map((item) => item.reason),
     at,
+    ...rangeOf(deliveryIds),
   ])
   return rows.map((row) => row.sender)
+}
+
+/** The first and the last: what bounds the part of an index that is read for them, whatever the planner thinks of it. */
+function rangeOf(deliveryIds: readonly number[]): readonly [number, number] {
+  return [
+    deliveryIds.reduce((least, each) => Math.min(least, each), Number.MAX_SAFE_INTEGER),
+    deliveryIds.reduce((greatest, each) => Math.max(greatest, each), 0),
+  ]
 }
 
 const insertReads = prepare(`
   WITH addressed AS MATERIALIZED (
     SELECT DISTINCT ON (m.id) m.id, m.sender, m.client_message_id, m.accepted_at, r.at
       FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY AS r (id, at, position) CROSS JOIN LATERAL
-           (SELECT * FROM mesh.topic_message t WHERE t.id = r.id AND t.mesh_id = $1 AND t.receipts) m
+           (SELECT * FROM mesh.topic_message t WHERE t.id = r.id AND t.mesh_id = $1 AND t.receipts OFFSET 0) m
      WHERE m.destination_kind = 'dm' AND m.destination_ref = $2
         OR m.destination_kind = 'topic' AND m.sender <> $2 AND EXISTS
              (SELECT 1 FROM mesh.topic_subscription s
@@ -261,12 +285,12 @@ const selectHistory = prepare(`
   ), sized AS MATERIALIZED (
     SELECT p.id, row_number() OVER page AS number, sum(m.bytes) OVER page AS bytes, count(*) OVER () AS positions
       FROM position p CROSS JOIN LATERAL
-           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t WHERE t.id = p.id) m
+           (SELECT octet_length(t.sealed) AS bytes FROM mesh.topic_message t WHERE t.id = p.id OFFSET 0) m
     WINDOW page AS (ORDER BY p.history_id)
   )
   SELECT s.positions, m.*
     FROM sized s CROSS JOIN LATERAL
-         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = s.id) m
+         (SELECT ${messageColumns} FROM mesh.topic_message m WHERE m.id = s.id OFFSET 0) m
    WHERE s.number <= $5 AND (s.number = 1 OR s.bytes <= $6)
    ORDER BY s.number`)
 
