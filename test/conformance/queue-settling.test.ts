@@ -1,25 +1,12 @@
 /** The promises of apps/broker/src/store/queues.ts about what becomes of work, over every engine. */
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { engines } from './engines.ts'
-import {
-  bury,
-  consume,
-  enqueue,
-  leaveQueue,
-  outcomesOf,
-  receiptsFor,
-  settle,
-  type Taken,
-  take,
-  takeOne,
-} from './queue-scenario.ts'
+import { bury, consume, enqueue, leaveQueue, outcomesOf, receiptsFor, settle, take, takeOne } from './queue-scenario.ts'
 import { openWithMembers } from './scenario.ts'
 
 const dayMs = 86_400_000
 const nack = { action: 'nack' } as const
 const extend = { action: 'extend', leaseMs: 100_000 } as const
-const actions: Readonly<Record<string, Parameters<typeof settle>[3]>> = { ack: { action: 'ack' }, nack, extend }
 
 for (const { name, open } of engines) {
   const openQueue = async (maxDeliveries = 20) => {
@@ -239,42 +226,6 @@ for (const { name, open } of engines) {
       for (const table of ['message_queue', 'message_history'] as const) expect(await engine.count(table)).toBe(0)
       expect(await engine.store.expireMessages(options)).toMatchObject({ rows: 0 })
       expect(await outcomesOf(settle(engine, bob, [done]))).toEqual(['unknown'])
-    })
-  })
-
-  describe(`whatever consumers do (${name})`, () => {
-    test('a message is leased to one of them at a time, and done once at most', { timeout: 120_000 }, async () => {
-      const { engine, alice, bob, carol } = await openQueue(1_000)
-      const ids = await enqueue(engine, alice, Array(4).fill({}))
-      const members = [bob, carol]
-      const holder = new Map<string, string>()
-      const done = new Set<string>()
-      const held: (Taken & { readonly by: number })[] = []
-      const kind = fc.constantFrom('take', 'take', 'take', 'ack', 'nack', 'extend', 'wait')
-      const step = fc.record({ kind, by: fc.nat({ max: 1 }), pick: fc.nat({ max: 99 }) })
-      const run = async (script: readonly { readonly kind: string; readonly by: number; readonly pick: number }[]) => {
-        for (const { kind, by, pick } of script) {
-          const member = members[by] ?? bob
-          const mine = held[pick % Math.max(1, held.length)]
-          if (kind === 'wait') engine.clock.advance(40_000)
-          else if (kind === 'take') {
-            for (const taken of await take(engine, member, { limit: 1 })) {
-              expect(done.has(taken.id)).toBe(false)
-              holder.set(taken.id, taken.leaseId)
-              held.push({ ...taken, by })
-            }
-          } else if (mine !== undefined) {
-            const [outcome] = await outcomesOf(settle(engine, member, [mine], actions[kind]))
-            if (done.has(mine.id)) expect(['done', 'lease_lost']).toContain(outcome)
-            if (holder.get(mine.id) !== mine.leaseId || mine.by !== by) expect(outcome).toBe('lease_lost')
-            if (outcome === 'done') done.add(mine.id)
-          }
-        }
-      }
-      await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30 }), run), { numRuns: 15, endOnFailure: true })
-      engine.clock.advance(200_000)
-      const rest = await take(engine, bob)
-      expect([...rest.map(({ id }) => id), ...done].toSorted()).toEqual(ids.toSorted())
     })
   })
 }

@@ -115,6 +115,30 @@ for (const { name, open } of engines) {
       expect(await take(engine, bob)).toEqual([])
     })
 
+    test('what was held back comes in its order again once it is due, and hides nothing until then', async () => {
+      const { engine, alice, bob } = await openWithMembers(open)
+      await consume(engine, bob)
+      const texts = Array.from({ length: 300 }, (_, n) => `job ${n}`)
+      await enqueue(
+        engine,
+        alice,
+        texts.map((text) => ({ text })),
+      )
+      for (let n = 0; n < 300; n += 30) {
+        const delayMs = n < 150 ? 5_000 : 1_000_000
+        await settle(engine, bob, await take(engine, bob, { limit: 30 }), { action: 'nack', delayMs })
+      }
+      await enqueue(engine, alice, [{ text: 'fresh' }, { text: 'urgent', priority: 'now' }])
+      const now = engine.clock.now()
+      expect(await engine.store.queues.page(bob, { limit: 1, after: null, now })).toMatchObject([{ waiting: 302 }])
+      const { text } = await takeOne(engine, bob)
+      expect(text).toBe('urgent')
+      engine.clock.advance(5_001)
+      const due: string[] = []
+      for (let n = 0; n < 8; n += 1) due.push(...(await take(engine, bob, { limit: 20 })).map((taken) => taken.text))
+      expect(due).toEqual([...texts.slice(0, 150), 'fresh'])
+    })
+
     test('is for consumers only', async () => {
       const { engine, alice, bob } = await openWithMembers(open)
       await expect(take(engine, bob)).rejects.toThrow('queue_unknown')
