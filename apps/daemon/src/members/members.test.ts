@@ -122,6 +122,52 @@ describe('the directory', () => {
     members.close()
   })
 
+  test('never takes keys that its own did not sign, at however high an epoch', () => {
+    const { members, membership, runtime } = openMembers()
+    const bob = membership.join('bob')
+    const rotated = rotatedOf(bob, runtime.time)
+    const rival = rotatedOf(bob, runtime.time)
+    // With the box key of the true one, so that it is told by what signs.
+    const [genuine] = rotated.chain
+    const disguised = {
+      ...bob,
+      keys: rival.keys,
+      chain: [
+        signMemberCertificate({
+          meshId: membership.mesh.mesh_id,
+          memberId: bob.memberId,
+          name: 'bob',
+          role: 'member',
+          keys: { signing: rival.keys.signing, box: rotated.keys.box },
+          epoch: 1,
+          notBefore: genuine?.not_before ?? 0,
+          notAfter: null,
+          issuer: bob.keys.signing,
+        }),
+        ...bob.chain,
+      ],
+    }
+    const forks = [
+      rotatedOf(rival, runtime.time),
+      rotatedOf({ ...disguised, keys: { signing: rival.keys.signing, box: rotated.keys.box } }, runtime.time),
+    ]
+    applyAll(members, [recordOf(rotated)])
+    for (const fork of forks) {
+      applyAll(members, [recordOf(fork)])
+      expect(members.findById(bob.memberId)).toMatchObject({ epoch: 1, boxKey: rotated.keys.box.publicKey })
+      // Nor after the broker said that the member had gone.
+      applyAll(members, [])
+      applyAll(members, [recordOf(fork)])
+      expect(members.findById(bob.memberId)).toBeNull()
+      applyAll(members, [recordOf(rotated)])
+    }
+    expect(Object.fromEntries(members.ignored())).toEqual({ keys_replaced: 4 })
+    const next = rotatedOf(rotatedOf(rotated, runtime.time), runtime.time)
+    applyAll(members, [recordOf(next)])
+    expect(members.findById(bob.memberId)).toMatchObject({ epoch: 3 })
+    members.close()
+  })
+
   test('does not believe an older chain of a member who was gone in between', () => {
     const { members, membership, runtime } = openMembers()
     const bob = membership.join('bob')

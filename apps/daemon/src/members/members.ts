@@ -19,7 +19,7 @@ import { openReplaceable } from '../quarantine.ts'
 import type { Runtime } from '../runtime.ts'
 import type { DirectoryMember, Negotiated } from './directory-member.ts'
 import { nearNames } from './near-names.ts'
-import { listBoxKeys, type ProvenKey, proveRecord } from './proof.ts'
+import { listKeys, type ProvenKey, proveRecord } from './proof.ts'
 import { RecipientSets } from './recipient-sets.ts'
 import { Revocations } from './revocations.ts'
 import { type MemberRow, MemberStatements, type TopicRow } from './statements.ts'
@@ -136,7 +136,7 @@ export class Members {
 
   /** Takes the keys of this member's own chain, which needs no proof: what it sealed itself comes back in history. */
   learnOwnKeys(chain: readonly Certificate[]): void {
-    immediate(this.#db, () => this.#learnKeys(this.#of.selfId, listBoxKeys(this.#of.selfId, chain)))
+    immediate(this.#db, () => this.#learnKeys(this.#of.selfId, listKeys(this.#of.selfId, chain)))
   }
 
   /** When the list of members was last read completely; null: never. */

@@ -45,6 +45,15 @@ export type FactKey = 'profile' | 'negotiated' | 'members_synced_at' | 'topics_s
 const memberColumns = `member_id AS memberId, name, role, signing_key AS signingKey, box_key AS boxKey, epoch,
   not_after AS notAfter, status, last_seen_at AS lastSeenAt, summary, activity, chain_digest AS chainDigest`
 
+/** What is known of one epoch of a member. */
+export interface KnownKeys {
+  readonly epoch: number
+  /** X25519 public key in hex. */
+  readonly boxKey: string
+  /** Ed25519 public key in hex; null where only the other one was kept. */
+  readonly signingKey: string | null
+}
+
 export class MemberStatements {
   readonly #memberById: Statement
   readonly #membersByName: Statement
@@ -110,10 +119,12 @@ export class MemberStatements {
     this.#removeIdleTopics = db.prepare(`DELETE FROM topic WHERE known = 0 AND coalesce(wanted, 0) = 0`)
     this.#boxKey = db.prepare(`SELECT box_key FROM box_key WHERE member_id = ? AND epoch = ?`).pluck()
     this.#latestBoxKey = db.prepare(
-      `SELECT epoch, box_key AS boxKey FROM box_key WHERE member_id = ? ORDER BY epoch DESC LIMIT 1`,
+      `SELECT epoch, box_key AS boxKey, signing_key AS signingKey FROM box_key WHERE member_id = ?
+        ORDER BY epoch DESC LIMIT 1`,
     )
     this.#saveBoxKey = db.prepare(
-      `INSERT INTO box_key (member_id, epoch, box_key) VALUES (:memberId, :epoch, :boxKey) ON CONFLICT DO NOTHING`,
+      `INSERT INTO box_key (member_id, epoch, box_key, signing_key) VALUES (:memberId, :epoch, :boxKey, :signingKey)
+       ON CONFLICT DO NOTHING`,
     )
     this.#markKeysListed = db.prepare(`UPDATE box_key SET gone_at = NULL WHERE member_id = ? AND gone_at IS NOT NULL`)
     this.#markKeysGone = db.prepare(`UPDATE box_key SET gone_at = :now WHERE member_id = :memberId AND gone_at IS NULL`)
@@ -208,13 +219,13 @@ export class MemberStatements {
     return (this.#boxKey.get(memberId, epoch) as string | undefined) ?? null
   }
 
-  /** The key of the highest epoch that is known. */
-  latestBoxKey(memberId: string): { readonly epoch: number; readonly boxKey: string } | null {
-    return (this.#latestBoxKey.get(memberId) as { epoch: number; boxKey: string } | undefined) ?? null
+  /** The keys of the highest epoch that is known. */
+  latestBoxKey(memberId: string): KnownKeys | null {
+    return (this.#latestBoxKey.get(memberId) as KnownKeys | undefined) ?? null
   }
 
   /** The first key of an epoch stays. @returns whether this one is new */
-  saveBoxKey(key: { memberId: string; epoch: number; boxKey: string }): boolean {
+  saveBoxKey(key: { memberId: string; epoch: number; boxKey: string; signingKey: string }): boolean {
     return this.#saveBoxKey.run(key).changes === 1
   }
 
