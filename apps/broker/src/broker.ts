@@ -179,7 +179,7 @@ function build(dependencies: BrokerDependencies) {
     metrics,
     brokerVersion: version,
     proxies: proxiesOf(config),
-    frame: (connection, frame) => dispatch(dispatching, connection, frame),
+    frame: (connection, frame, spend) => dispatch(dispatching, connection, frame, spend),
     left: (connection) => leave(connection, { connections, presence, deliverer, requests, report }),
   })
   const jobs = new JobRunner({

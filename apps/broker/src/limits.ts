@@ -13,6 +13,8 @@ export const handshakeMsMax = wire.nonceLifeMs
 /** Handshakes that one address may begin at once beyond those that were let in; they grow again at the pace below. */
 export const handshakeBurst = 256
 export const handshakesPerSecond = 8
+/** New certificates that are verified for what one handshake costs: two signatures each, a quarter of a millisecond. */
+export const certificatesPerHandshake = 32
 /** Addresses whose handshakes are counted at once. */
 export const handshakeAddressesMax = 65_536
 /** Frames that are not well-formed before the connection is closed. */

@@ -80,15 +80,20 @@ export function signInviteCertificate(input: {
 
 /** Whether every signature in the certificate is one of the key that it names. */
 export function verifyCertificate(certificate: Certificate): boolean {
+  return checkCertificate(certificate) !== 'invalid'
+}
+
+/** As `verifyCertificate`; `known` when it was verified before, and its signatures cost nothing. */
+export function checkCertificate(certificate: Certificate): 'known' | 'verified' | 'invalid' {
   const digest = createHash('sha256').update(canonicalJson(certificate)).digest('base64')
   const isKnown = verified.delete(digest)
-  if (!isKnown && !verifySignatures(certificate)) return false
+  if (!isKnown && !verifySignatures(certificate)) return 'invalid'
   verified.add(digest)
   if (verified.size > verifiedMax) {
     const [oldest = ''] = verified
     verified.delete(oldest)
   }
-  return true
+  return isKnown ? 'known' : 'verified'
 }
 
 /**

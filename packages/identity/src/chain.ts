@@ -23,7 +23,7 @@ import {
   type MemberCertificate,
   type Role,
 } from '@claudemesh/protocol'
-import { subjectKey, verifyCertificate } from './certificate.ts'
+import { checkCertificate, subjectKey, verifyCertificate } from './certificate.ts'
 
 /** A member whose chain was verified. Its fields may be believed. */
 export interface VerifiedMember {
@@ -60,16 +60,51 @@ export type ChainVerdict =
  */
 export const clockToleranceMs = 10 * 60_000
 
-/**
- * @param now milliseconds since the epoch
- * @returns the member, or the first rule that its chain breaks
- */
-export function verifyChain(input: {
+export interface ChainInput {
   readonly mesh: { readonly mesh_id: string; readonly root_key: string }
   readonly chain: readonly Certificate[]
+  /** Milliseconds since the epoch. */
   readonly now: number
-}): ChainVerdict {
-  const { mesh, chain, now } = input
+}
+
+/** @returns the member, or the first rule that its chain breaks */
+export function verifyChain(input: ChainInput): ChainVerdict {
+  const judged = judgeClaims(input)
+  return !judged.ok || input.chain.toReversed().every(verifyCertificate) ? judged : signatureInvalid
+}
+
+/** Certificates that are verified at a stretch: about a millisecond. */
+const certificatesPerTurn = 4
+
+/**
+ * As `verifyChain`, for a host that has others to serve: it stops again and again on the way.
+ *
+ * @param mayGoOn is told how many certificates were verified since it was asked last, and says whether to go on. What
+ *   was verified by then is known the next time
+ * @returns null when it was to stop
+ */
+export async function verifyChainInTurns(
+  input: ChainInput,
+  mayGoOn: (verified: number) => Promise<boolean>,
+): Promise<ChainVerdict | null> {
+  const judged = judgeClaims(input)
+  if (!judged.ok) return judged
+  let verified = 0
+  for (const certificate of input.chain.toReversed()) {
+    const check = checkCertificate(certificate)
+    if (check === 'invalid') return signatureInvalid
+    if (check === 'verified') verified += 1
+    if (verified < certificatesPerTurn) continue
+    if (!(await mayGoOn(verified))) return null
+    verified = 0
+  }
+  return verified === 0 || (await mayGoOn(verified)) ? judged : null
+}
+
+const signatureInvalid: ChainVerdict = { ok: false, reason: 'signature_invalid' }
+
+/** Everything but the signatures. */
+function judgeClaims({ mesh, chain, now }: ChainInput): ChainVerdict {
   const [current] = chain
   if (current === undefined) return { ok: false, reason: 'chain_empty' }
   const rotations = countRotations(chain)
@@ -79,9 +114,7 @@ export function verifyChain(input: {
   if (current.not_before > now + clockToleranceMs) return { ok: false, reason: 'not_yet_valid' }
   if (isExpired(current, now)) return { ok: false, reason: 'expired' }
   const fault = findFault(mesh, chain)
-  if (fault !== null) return { ok: false, reason: fault }
-  if (!chain.toReversed().every(verifyCertificate)) return { ok: false, reason: 'signature_invalid' }
-  return { ok: true, member: toVerifiedMember(current, chain) }
+  return fault === null ? { ok: true, member: toVerifiedMember(current, chain) } : { ok: false, reason: fault }
 }
 
 /** Rotations in a chain: the member's own and those of its issuers. Only a founding certificate has epoch 0. */

@@ -7,6 +7,7 @@ export {
   countRotations,
   type VerifiedMember,
   verifyChain,
+  verifyChainInTurns,
 } from './chain.ts'
 export { findRevocation, type Revocation } from './find-revocation.ts'
 export { foundMesh } from './founding.ts'

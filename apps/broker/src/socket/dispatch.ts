@@ -11,6 +11,7 @@ import type { Member } from '../store/rows.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import { type HelloDependencies, judgeHello } from './hello.ts'
+import type { SpendOnHandshake } from './listener.ts'
 import { answerNegotiation, offerFeatures } from './negotiation.ts'
 
 export interface DispatchDependencies {
@@ -31,13 +32,15 @@ type Handlers = {
     dependencies: DispatchDependencies,
     connection: Connection,
     frame: Frame<T>,
+    spend: SpendOnHandshake,
   ) => Promise<void>
 }
 
 const handlers: Handlers = {
-  async hello(dependencies, connection, frame) {
+  async hello(dependencies, connection, frame, spend) {
     connection.authenticate()
-    const verdict = await judgeHello(dependencies.hello, frame, connection.nonce)
+    const goesOn = (certificates: number) => spend(certificates) && connection.state === 'authenticating'
+    const verdict = await judgeHello(dependencies.hello, frame, { nonce: connection.nonce, goesOn })
     dependencies.metrics.counters.hellos.inc({ result: verdict.ok ? 'admitted' : verdict.reason.kind })
     // The peer may have gone while it was judged.
     if (connection.state !== 'authenticating') return
@@ -138,16 +141,24 @@ async function answerInTurn(
   }
 }
 
+type Handler = (
+  dependencies: DispatchDependencies,
+  connection: Connection,
+  frame: DaemonFrame,
+  spend: SpendOnHandshake,
+) => Promise<void>
+
 /** Hands a frame to its handler. Where one fails, the peer is told to come back: the fault is on this side. */
 export async function dispatch(
   dependencies: DispatchDependencies,
   connection: Connection,
   frame: DaemonFrame,
+  spend: SpendOnHandshake,
 ): Promise<void> {
   // The table's type pairs each handler with its own frame; the compiler cannot follow that through an index.
-  const handler = handlers[frame.type] as (d: DispatchDependencies, c: Connection, f: DaemonFrame) => Promise<void>
+  const handler = handlers[frame.type] as Handler
   try {
-    await handler(dependencies, connection, frame)
+    await handler(dependencies, connection, frame, spend)
   } catch (error) {
     dependencies.report(error)
     connection.close('service_restart', { kind: 'internal_error' })

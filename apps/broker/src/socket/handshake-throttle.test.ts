@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { handshakeAddressesMax, handshakeBurst, handshakesPerSecond } from '../limits.ts'
+import { certificatesPerHandshake, handshakeAddressesMax, handshakeBurst, handshakesPerSecond } from '../limits.ts'
 import { HandshakeThrottle } from './handshake-throttle.ts'
 
 function createThrottle() {
@@ -57,4 +57,19 @@ test('whoever comes from ever new addresses fills no memory', () => {
   const { throttle } = createThrottle()
   for (let n = 0; n < handshakeAddressesMax + 1_000; n += 1) throttle.take(`192.0.${n >> 8}.${n & 255}`)
   expect(throttle.size).toBe(handshakeAddressesMax)
+})
+
+test('what is verified for somebody that is let in is not given back', () => {
+  const { clock, throttle } = createThrottle()
+  const chain = 4 * certificatesPerHandshake
+  let letIn = 0
+  while (throttle.take('192.0.2.1') === 0 && throttle.spend('192.0.2.1', chain)) {
+    throttle.give('192.0.2.1')
+    letIn += 1
+  }
+  expect(letIn).toBe(handshakeBurst / 4 - 1)
+  // Others have their own, and time gives it back.
+  expect(throttle.spend('192.0.2.2', chain)).toBe(true)
+  clock.now += (handshakeBurst / handshakesPerSecond) * 1_000
+  expect(throttle.take('192.0.2.1')).toBe(0)
 })

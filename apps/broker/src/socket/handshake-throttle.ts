@@ -5,11 +5,14 @@
  * them behind one address. What is not given back grows again with time, so that whoever tries keys, or opens sockets
  * and says nothing, is soon held to that pace.
  *
+ * What is verified of a member for the first time takes units as well, and these are not given back: whoever makes a mesh
+ * of its own is let in there, with as many chains of years as it likes. It was known before, it takes nothing.
+ *
  * An IPv6 address counts with its /64, which is what one host is given. Memory: one entry per address that owes units,
  * at most `addressesMax`; beyond it the address that was seen first is forgotten.
  */
 import { isIPv6 } from 'node:net'
-import { handshakeAddressesMax, handshakeBurst, handshakesPerSecond } from '../limits.ts'
+import { certificatesPerHandshake, handshakeAddressesMax, handshakeBurst, handshakesPerSecond } from '../limits.ts'
 
 interface Budget {
   units: number
@@ -41,6 +44,15 @@ export class HandshakeThrottle {
     const budget = this.#renew(key)
     budget.units += 1
     this.#keep(key, budget)
+  }
+
+  /** Certificates were verified in a handshake. @returns whether it may go on */
+  spend(address: string, certificates: number): boolean {
+    const key = networkOf(address)
+    const budget = this.#renew(key)
+    budget.units -= certificates / certificatesPerHandshake
+    this.#keep(key, budget)
+    return budget.units >= 0
   }
 
   /** Addresses that owe something. */

@@ -6,9 +6,12 @@
  * 2. The nonce is that of this connection, good once and for 30 s. So a hello that was seen is worth nothing either.
  * 3. The member's chain is verified up to the root key of its mesh, and the hello's signature by the key at its end,
  *    before anything is written.
+ * 4. A chain may be long, and strangers can make valid ones of a mesh of their own. So others have their turn while it is
+ *    verified, what is new in it is charged to the peer's address, and no chain is looked at of a mesh that nobody may be in.
  */
-import { type NonceRegistry, verifyChain, verifyHello, verifyMeshRecord } from '@claudemesh/identity'
-import type { CloseName, Frame } from '@claudemesh/protocol'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type NonceRegistry, verifyChainInTurns, verifyHello, verifyMeshRecord } from '@claudemesh/identity'
+import type { CloseName, Frame, MeshRecord } from '@claudemesh/protocol'
 import type { Runtime } from '../runtime.ts'
 import { type MeshSettings, settingsOf } from '../settings.ts'
 import type { AdmissionRefusal, Store } from '../store/store.ts'
@@ -29,11 +32,18 @@ export type HelloVerdict =
   | { readonly ok: true; readonly identity: Identity; readonly changed: 'joined' | 'renewed' | null }
   | { readonly ok: false; readonly close: CloseName; readonly reason: CloseReason }
 
+export interface HelloOccasion {
+  /** Of the connection's challenge. */
+  readonly nonce: string
+  /** Whether the peer may have more certificates verified, that many having been. */
+  readonly goesOn: (certificates: number) => boolean
+}
+
 /** Judges a hello and, if it is good, lets the member in. */
 export async function judgeHello(
   dependencies: HelloDependencies,
   hello: Frame<'hello'>,
-  nonce: string,
+  { nonce, goesOn }: HelloOccasion,
 ): Promise<HelloVerdict> {
   // The nonce is used up whatever becomes of the hello.
   if (!dependencies.nonces.use(nonce)) return unauthenticated('nonce_stale')
@@ -41,7 +51,13 @@ export async function judgeHello(
   if (!verifyMeshRecord(hello.mesh)) return unauthenticated('mesh_record_invalid')
 
   const at = dependencies.runtime.now()
-  const verdict = verifyChain({ mesh: hello.mesh, chain: hello.chain, now: at })
+  const refusal = await judgeMesh(dependencies, hello.mesh)
+  if (refusal !== null) return { ok: false, close: closeOf[refusal], reason: { kind: refusal } }
+  const verdict = await verifyChainInTurns({ mesh: hello.mesh, chain: hello.chain, now: at }, async (certificates) => {
+    await nextTurn()
+    return goesOn(certificates)
+  })
+  if (verdict === null) return { ok: false, close: 'service_restart', reason: { kind: 'handshakes_throttled' } }
   if (!verdict.ok) return unauthenticated('chain_invalid', verdict.reason)
   const { member } = verdict
   if (member.memberId !== hello.member_id) return unauthenticated('chain_invalid', 'another_member')
@@ -76,6 +92,16 @@ export async function judgeHello(
     },
     changed: outcome.changed,
   }
+}
+
+/** What a store would say of the mesh when everything else was verified. */
+async function judgeMesh(
+  { store, registration }: HelloDependencies,
+  mesh: MeshRecord,
+): Promise<Extract<AdmissionRefusal, 'mesh_unknown' | 'mesh_conflict'> | null> {
+  const known = await store.findMesh(mesh.mesh_id)
+  if (known === null) return registration === 'open' ? null : 'mesh_unknown'
+  return known.rootKey === mesh.root_key ? null : 'mesh_conflict'
 }
 
 const closeOf: Readonly<Record<AdmissionRefusal, CloseName>> = {

@@ -18,6 +18,9 @@ import { addressOf } from './peer-address.ts'
 const subprotocol = 'claudemesh.v1'
 export const socketPath = '/v1/ws'
 
+/** That many certificates were verified in a handshake. Returns whether the peer's address may have more of that. */
+export type SpendOnHandshake = (certificates: number) => boolean
+
 export interface ListenerOptions {
   readonly nonces: NonceRegistry
   readonly runtime: Runtime
@@ -25,7 +28,7 @@ export interface ListenerOptions {
   readonly metrics: Metrics
   readonly brokerVersion: string
   readonly proxies: BlockList
-  readonly frame: (connection: Connection, frame: DaemonFrame) => void
+  readonly frame: (connection: Connection, frame: DaemonFrame, spend: SpendOnHandshake) => void
   /** Nothing more is taken from a connection or sent to it. */
   readonly left: (connection: Connection) => void
 }
@@ -110,7 +113,7 @@ export class Listener {
       runtime,
       log,
       events: {
-        frame,
+        frame: (from, read) => frame(from, read, (certificates) => this.#throttle.spend(address, certificates)),
         invalidFrame: () => this.#options.metrics.counters.invalid_frames.inc(),
         greeted: () => {
           this.#greeting -= 1
