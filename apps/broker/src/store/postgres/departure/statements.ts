@@ -28,16 +28,19 @@ const deleteSubscriptions = prepare(`
                   WHERE mesh_id = $1 AND member_id = ANY($2::text[]) RETURNING topic)
   SELECT DISTINCT topic FROM ended ORDER BY topic`)
 // What a member waits for, and what its senders are told of it, go and come in one statement: a queue of thousands is
-// one round trip.
+// one round trip. Its end bounds what is read of the queue, whichever way round the planner joins.
 const dropDeliveries = prepare(`
   WITH waiting AS (
     SELECT d.recipient, d.delivery_id, m.status
-      FROM mesh.delivery_queue d JOIN mesh.member m ON m.mesh_id = d.mesh_id AND m.member_id = d.recipient
-     WHERE d.mesh_id = $1 AND d.recipient = ANY($2::text[]) AND m.draining
+      FROM mesh.member m CROSS JOIN LATERAL
+           (SELECT q.recipient, q.delivery_id FROM mesh.delivery_queue q
+             WHERE q.mesh_id = $1 AND q.recipient = m.member_id ORDER BY q.delivery_id LIMIT $3) d
+     WHERE m.mesh_id = $1 AND m.member_id = ANY($2::text[]) AND m.draining
      ORDER BY d.recipient, d.delivery_id LIMIT $3),
   dropped AS (
     DELETE FROM mesh.delivery_queue d USING waiting w
      WHERE d.mesh_id = $1 AND d.recipient = w.recipient AND d.delivery_id = w.delivery_id
+       AND d.recipient = ANY($2::text[]) AND d.delivery_id <= (SELECT max(delivery_id) FROM waiting)
     RETURNING d.recipient, d.delivery_id, d.broker_message_id, w.status),
   fact AS (
     SELECT d.recipient, d.delivery_id, d.broker_message_id, d.status, m.sender, m.client_message_id,
@@ -60,12 +63,15 @@ const dropDeliveries = prepare(`
 const dropReceipts = prepare(`
   WITH waiting AS (
     SELECT r.member_id, r.delivery_id, m.status
-      FROM mesh.receipt r JOIN mesh.member m ON m.mesh_id = r.mesh_id AND m.member_id = r.member_id
-     WHERE r.mesh_id = $1 AND r.member_id = ANY($2::text[]) AND m.draining
+      FROM mesh.member m CROSS JOIN LATERAL
+           (SELECT q.member_id, q.delivery_id FROM mesh.receipt q
+             WHERE q.mesh_id = $1 AND q.member_id = m.member_id ORDER BY q.delivery_id LIMIT $3) r
+     WHERE m.mesh_id = $1 AND m.member_id = ANY($2::text[]) AND m.draining
      ORDER BY r.member_id, r.delivery_id LIMIT $3),
   dropped AS (
     DELETE FROM mesh.receipt r USING waiting w
      WHERE r.mesh_id = $1 AND r.member_id = w.member_id AND r.delivery_id = w.delivery_id
+       AND r.member_id = ANY($2::text[]) AND r.delivery_id <= (SELECT max(delivery_id) FROM waiting)
     RETURNING r.member_id, w.status)
   SELECT member_id AS "memberId", status AS reason, count(*) AS receipts FROM dropped
    GROUP BY member_id, status ORDER BY member_id`)
