@@ -7,7 +7,8 @@ import type { Acknowledgement, Claimed, ClaimRequest, ReadMark } from '../../sto
 import { findMemberStatus } from '../membership/statements.ts'
 import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
-import { countOwed, deleteAll, insertReadMarks, takeDeliveries, takeReceipts } from './statements.ts'
+import { insertReadMarks } from './read-marks/statements.ts'
+import { countOwed, deleteAll, takeDeliveries, takeReceipts } from './statements.ts'
 
 /** Claims messages first, then receipts, within one bound. */
 export async function claimNext(session: Session, request: ClaimRequest & { readonly now: number }): Promise<Claimed> {
