@@ -145,10 +145,14 @@ export function notesOn(
       return [`${whereItIs(answer.state)}; ${waiting.until} was not reached in time`, ...inspect(answer)]
     case 'reached':
       if (answer.state !== 'queued' || waiting.waitMs === 0) return []
-      return ['it is kept on this host; the broker has not taken it yet', ...inspect(answer)]
+      return [`it is kept on this host; ${whyQueued(answer)}`, ...inspect(answer)]
     default:
       return outcome satisfies never
   }
+}
+
+function whyQueued({ last_error: lastError }: SendResponse): string {
+  return lastError === undefined ? 'the broker has not taken it yet' : `it waits: ${lastError}`
 }
 
 /** For whom, where there are several, and why. */

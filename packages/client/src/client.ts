@@ -51,6 +51,7 @@ import { type EventsOptions, followEvents } from './events.ts'
 import { namingKey } from './naming-key.ts'
 import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths, MeshError } from './protocol.ts'
+import { Queues } from './queues.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
 import { type Call, Transport } from './transport.ts'
 
@@ -68,6 +69,8 @@ export class MeshClient {
   readonly #transport: Transport
   readonly #runtime: ClientRuntime
   readonly #nextId: () => string
+  /** Work queues. */
+  readonly queues: Queues
 
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
@@ -78,6 +81,7 @@ export class MeshClient {
       policy: { retryMsMax: options.retryMsMax ?? 5_000, awaitDaemon: options.awaitDaemon ?? false },
       runtime: this.#runtime,
     })
+    this.queues = new Queues(this.#transport)
   }
 
   /** Ends the connections. Calls under way fail. */

@@ -3,4 +3,5 @@ export type { BatchItemAnswer, ClientOptions, SendOptions } from './client-optio
 export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.ts'
 export type { EventsOptions } from './events.ts'
 export { MeshError } from './protocol.ts'
+export type { Queues } from './queues.ts'
 export { type ClientRuntime, systemRuntime } from './runtime.ts'

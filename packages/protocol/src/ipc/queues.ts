@@ -93,7 +93,7 @@ export const queueTakeRequestSchema = Type.Object(
   closed,
 )
 /** A message that this member has leased. `lease_until` is by the broker's clock. */
-export const workMessageSchema = Type.Object({
+const workMessageSchema = Type.Object({
   ...carried,
   message: Type.String(),
   lease_id: ulidSchema,
@@ -151,7 +151,7 @@ export const queueDeadQuerySchema = Type.Object(
   closed,
 )
 /** A message that was given up. `consumer` had it last, `reason` is what it said, or `lease_over`. */
-export const deadMessageSchema = Type.Object({
+const deadMessageSchema = Type.Object({
   ...carried,
   message,
   opened: messageSchema.properties.opened,

@@ -1,0 +1,26 @@
+import type { CommandDefinition } from '../../command.ts'
+import { withDaemon } from '../../connection.ts'
+import { exitCodes } from '../../exit-codes.ts'
+import { eachBatch, readDeadSelection } from '../../work/dead-selection.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Give dead messages of a queue up for good',
+  arguments: [
+    { syntax: '<queue>', describe: 'its name; this member must be one of its consumers' },
+    { syntax: '[ids...]', describe: 'the messages' },
+  ],
+  options: [{ syntax: '--all', describe: 'all that are dead' }],
+  examples: [
+    { line: 'claudemesh queue dead list builds', describe: 'look first' },
+    { line: 'claudemesh queue dead drop builds 01JD8ZC6W0000000000000000A', describe: 'then drop' },
+  ],
+
+  async run(invocation) {
+    const selection = readDeadSelection(invocation.args, invocation.flags.isSet('all'))
+    const dropped = await withDaemon(invocation, ({ queues }) =>
+      eachBatch(queues, selection, async (ids) => (await queues.drop(selection.queue, ids)).dropped),
+    )
+    invocation.terminal.print({ value: { dropped }, render: () => [`${dropped} messages are gone`] })
+    return exitCodes.ok
+  },
+}

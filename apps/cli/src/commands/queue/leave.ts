@@ -1,0 +1,22 @@
+import type { CommandDefinition } from '../../command.ts'
+import { withDaemon } from '../../connection.ts'
+import { exitCodes } from '../../exit-codes.ts'
+import { invalidUsage } from '../../flags.ts'
+import { oneLine } from '../../output/printable.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Be a consumer of a queue no longer: what this member has taken goes back',
+  arguments: [{ syntax: '<queue>', describe: 'its name' }],
+  examples: [{ line: 'claudemesh queue leave builds', describe: 'nothing is sealed for this member there any more' }],
+
+  async run(invocation) {
+    const [queue] = invocation.args
+    if (queue === undefined) throw invalidUsage('the queue is missing')
+    const answer = await withDaemon(invocation, async (client) => await client.queues.leave(queue))
+    invocation.terminal.print({
+      value: answer,
+      render: ({ name, consumers }) => [`left queue:${oneLine(name)}, which has ${consumers} consumers now`],
+    })
+    return exitCodes.ok
+  },
+}
