@@ -4,9 +4,10 @@ import type { MemberKey } from '../../rows.ts'
 import type { Pool } from '../pool.ts'
 import type { Session } from '../session.ts'
 import { consume, stopConsuming } from './consumers.ts'
+import { pageDead, settleDead } from './dead/statements.ts'
 import { findTerms, holdConsumer, listConsumers, pageQueues } from './statements.ts'
 import { buryExhausted, settleAll } from './work/settle.ts'
-import { countWork, findNextAt, isDue, leaseNext, pageDead, settleDead, undoLease } from './work/statements.ts'
+import { countWork, findNextAt, isDue, leaseNext, undoLease } from './work/statements.ts'
 
 /**
  * The work queues of the engine for a team. Taking does not wait for the lock of the mesh: consumers take side by side,
