@@ -1,7 +1,9 @@
-"""Writes revocations.json, rotations.json and host-fingerprints.json, with Python's cryptography and hashlib.
+"""Writes the vectors of this directory, with Python's cryptography and hashlib.
 
-It shares no code with the package: what it writes is what the package has to agree with. The keys and certificates
-are those of keys.json and certificates.json. Run it in this directory.
+It shares no code with the package: what it writes is what the package has to agree with. Of keys.json, certificates.json,
+hello.json and invite-token.json it keeps the inputs that stand in them (names, `input`, what is claimed) and computes
+the rest; chains.json holds verdicts alone, which are judged and not computed. Run it in this directory; afterwards
+`git diff` shows what has changed.
 """
 
 import base64
@@ -9,6 +11,7 @@ import hashlib
 import json
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 DAY = 86_400_000
 FOUNDED = 1_700_000_000_000
@@ -16,10 +19,28 @@ NOW = FOUNDED + 30 * DAY
 MESH_ID = "01JD8Z6K3V0000000000000000"
 INVITE_ID = "01JD8Z6K3V0000000000000002"
 
-with open("keys.json") as file:
-    KEYS = json.load(file)
-with open("certificates.json") as file:
-    CERTIFICATES = {one["name"]: one["certificate"] for one in json.load(file)["certificates"]}
+
+def read(name):
+    with open(f"{name}.json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(name, content):
+    with open(f"{name}.json", "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+def key_pairs(file):
+    """Inputs: the names."""
+    for kind, private in (("signing", Ed25519PrivateKey), ("box", X25519PrivateKey)):
+        for name, pair in file[kind].items():
+            seed = hashlib.sha256(f"{name}: {kind}".encode()).digest()
+            pair.update(seed=seed.hex(), public_key=private.from_private_bytes(seed).public_key().public_bytes_raw().hex())
+    return file
+
+
+KEYS = key_pairs(read("keys"))
 
 
 def public_key(name):
@@ -36,6 +57,77 @@ def sign(domain, document, name):
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(KEYS["signing"][name]["seed"]))
     signature = base64.urlsafe_b64encode(key.sign(signed.encode())).decode().rstrip("=")
     return signed, signature
+
+
+def certificate(given):
+    """Inputs: what stands under `input`; `keys`, `key` and `issuer` are names of pairs."""
+    common = {"kind": given["kind"], "mesh_id": given["mesh_id"]}
+    until = {} if given["not_after"] is None else {"not_after": given["not_after"]}
+    if given["kind"] == "invite":
+        claims = {
+            **common,
+            "invite_id": given["invite_id"],
+            "invite_key": public_key(given["key"]),
+            "role": given["role"],
+            "uses": given["uses"],
+            "not_before": given["not_before"],
+            **until,
+            "issuer_key": public_key(given["issuer"]),
+        }
+    else:
+        claims = {
+            **common,
+            "member_id": given["member_id"],
+            "name": given["name"],
+            "role": given["role"],
+            "signing_key": public_key(given["keys"]),
+            "box_key": KEYS["box"][given["keys"]]["public_key"],
+            "not_before": given["not_before"],
+            **until,
+            "epoch": given["epoch"],
+            "issuer_key": public_key(given["issuer"]),
+        }
+        claims["possession"] = sign("claudemesh-possession-v1", claims, given["keys"])[1]
+    return {**claims, "signature": sign("claudemesh-certificate-v1", claims, given["issuer"])[1]}
+
+
+def certificates(file):
+    mesh = file["mesh"]
+    record = mesh["record"]
+    record["root_key"] = public_key(mesh["root"])
+    facts = {key: value for key, value in record.items() if key != "signature"}
+    mesh["signed"], record["signature"] = sign("claudemesh-mesh-v1", facts, mesh["root"])
+    for one in file["certificates"]:
+        one["certificate"] = certificate(one["input"])
+    return file
+
+
+CERTIFICATES_FILE = certificates(read("certificates"))
+CERTIFICATES = {one["name"]: one["certificate"] for one in CERTIFICATES_FILE["certificates"]}
+
+
+def hello(file):
+    """Inputs: origin, mesh and member, nonce, options, and whose keys sign."""
+    claims = (file["origin"], file["mesh_id"], file["member_id"], file["nonce"], canonical(file["options"]))
+    signed = "\x00".join(("claudemesh-hello-v1", *claims)).encode()
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(KEYS["signing"][file["keys"]]["seed"]))
+    signature = base64.urlsafe_b64encode(key.sign(signed)).decode().rstrip("=")
+    return {**file, "signed": signed.hex(), "signature": signature}
+
+
+def invite_token(file):
+    """Inputs: the broker's address. The invite and its chain are those of certificates.json."""
+    seed = bytes.fromhex(KEYS["signing"]["invite"]["seed"])
+    payload = {
+        "broker_url": file["payload"]["broker_url"],
+        "invite_seed": base64.urlsafe_b64encode(seed).decode().rstrip("="),
+        "mesh": CERTIFICATES_FILE["mesh"]["record"],
+        "chain": [CERTIFICATES["invite"], CERTIFICATES["founder"]],
+    }
+    text = canonical(payload).encode()
+    checksum = hashlib.sha256(b"cm1" + text).digest()[:4]
+    token = "cm1" + base64.urlsafe_b64encode(text + checksum).decode().rstrip("=")
+    return {**file, "payload": payload, "checksum": checksum.hex(), "token": token}
 
 
 def revocation_list(name, issuer, **content):
@@ -207,10 +299,12 @@ def host_fingerprints():
 
 
 for name, content in (
+    ("keys", KEYS),
+    ("certificates", CERTIFICATES_FILE),
+    ("hello", hello(read("hello"))),
+    ("invite-token", invite_token(read("invite-token"))),
     ("revocations", revocations()),
     ("rotations", rotations()),
     ("host-fingerprints", host_fingerprints()),
 ):
-    with open(f"{name}.json", "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    write(name, content)
