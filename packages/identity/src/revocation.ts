@@ -7,7 +7,8 @@
  * 3. A revocation is for ever. A list has a higher number than the one before it and takes nothing of that back, so an
  *    old list shown again brings nobody back.
  * 4. Its number is not above its time, and its time is not in the future: no admin can use up the numbers.
- * 5. A set of revocations has one text: entries ascend by id, and none is there twice.
+ * 5. The last places are the root key's: an admin gone bad cannot fill the list so that it can never be on it.
+ * 6. A set of revocations has one text: entries ascend by id, and none is there twice.
  *
  * What a list says of a member is find-revocation.ts's. Nobody can tell here that a broker keeps the newest list back.
  */
@@ -63,16 +64,14 @@ export function mergeRevocations(input: {
     revoked_invites: unite(inviteIdOf, previous?.revoked_invites, changes.invites, issuedAt),
     issued_at: issuedAt,
   }
-  if (Math.max(merged.revoked_members.length, merged.revoked_invites.length) > limits.revocationsMax) {
-    throw new MeshError('revocation_list_full')
-  }
+  if (countEntries(merged) > limits.revocationsMax) throw new MeshError('revocation_list_full')
   return merged
 }
 
 /**
  * Signs a list.
  *
- * @throws MeshError `not_admin` when the issuer may not revoke
+ * @throws MeshError `not_admin` when the issuer may not revoke; `revocation_list_full` when only the root key may add more
  */
 export function signRevocationList(input: {
   readonly mesh: { readonly root_key: string }
@@ -87,6 +86,12 @@ export function signRevocationList(input: {
   const [certificate] = issuer.chain
   if (certificate !== undefined && (certificate.kind !== 'member' || certificate.role !== 'admin')) {
     throw new MeshError('not_admin', { detail: 'only an admin of the mesh can revoke' })
+  }
+  if (certificate !== undefined && countEntries(list) > limits.revocationsByAdminMax) {
+    throw new MeshError('revocation_list_full', {
+      detail: 'the revocation list of this mesh has as many entries as an admin may sign',
+      hint: 'Revoke on the host that keeps the root key: the last places of the list are for that.',
+    })
   }
   const issuerKey = certificate === undefined ? mesh.root_key : certificate.signing_key
   assert(issuer.signing.publicKey === issuerKey, 'a list is signed with the key that the chain is about')
@@ -104,6 +109,7 @@ export type RevocationFault =
   | 'entry_in_future'
   | 'entry_withdrawn'
   | 'reason_uncarriable'
+  | 'entries_reserved'
   | 'issuer_mismatch'
   | 'issuer_unproven'
   | 'issuer_not_admin'
@@ -172,6 +178,10 @@ const rules: readonly (readonly [RevocationFault, (judged: Judged) => boolean])[
         previous.revoked_invites.every(({ invite_id, at }) => covers(findInvite(list, invite_id), at))),
   ],
   ['reason_uncarriable', ({ list }) => list.revoked_members.every(({ reason }) => isCarriableText(reason ?? ''))],
+  [
+    'entries_reserved',
+    ({ list, issuerChain }) => issuerChain.length === 0 || countEntries(list) <= limits.revocationsByAdminMax,
+  ],
 ]
 
 function judgeIssuer(
@@ -188,6 +198,11 @@ function judgeIssuer(
   if (verdict.member.signingKey !== list.issuer_key) return { ok: false, reason: 'issuer_mismatch' }
   if (verdict.member.role !== 'admin') return { ok: false, reason: 'issuer_not_admin' }
   return { ok: true, issuer: verdict.member }
+}
+
+/** Members and invites have a bound each. */
+function countEntries({ revoked_members: members, revoked_invites: invites }: UnsignedRevocationList): number {
+  return Math.max(members.length, invites.length)
 }
 
 function unite<E extends { readonly at: number }>(

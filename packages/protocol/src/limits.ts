@@ -28,6 +28,8 @@ export const inviterRotationsMax = 80
 export const chainLengthMax = chainStepsMax + chainRotationsMax
 /** Members, and likewise invites, on one revocation list: the whole list travels in one frame. */
 export const revocationsMax = 2048
+/** The same on a list that an admin signs. The rest is the root key's: no admin can fill the list before its own turn. */
+export const revocationsByAdminMax = revocationsMax - 64
 /** Length of the reason that a revocation may give to people. */
 export const revocationReasonCharactersMax = 64
 /** How long a hello may answer a challenge. */

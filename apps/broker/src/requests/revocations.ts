@@ -78,6 +78,7 @@ const refusals: Readonly<Record<RevocationFault, ErrorCode>> = {
   entry_in_future: 'invalid_request',
   entry_withdrawn: 'invalid_request',
   reason_uncarriable: 'invalid_request',
+  entries_reserved: 'revocation_list_full',
   signature_invalid: 'invalid_request',
 }
 
