@@ -124,7 +124,7 @@ describe('two hundred jobs and three workers on two hosts', () => {
       const { waiting, leased } = await queue()
       return waiting + leased === 0
     })
-    const tallies = []
+    const tallies: (readonly number[])[] = []
     for (const name of ['steady', 'clumsy']) {
       worker(name).signal('SIGTERM')
       const ending = await worker(name).ended

@@ -66,6 +66,11 @@ const notes: readonly {
     until: 'delivered',
     note: /^it is kept on this host and goes out by itself; delivered/,
   },
+  {
+    answer: { state: 'queued', last_error: 'queue_without_consumers: nobody has ever consumed queue:jobs' },
+    until: 'accepted',
+    note: /^it is kept on this host and waits: queue_without_consumers: .*queue:jobs; accepted was not reached/,
+  },
   { answer: { state: 'accepted' }, until: 'delivered', note: /^the broker has it; delivered was not reached in time$/ },
   { answer: { state: 'delivered' }, until: 'read', note: /^it was delivered; read was not reached in time$/ },
   {

@@ -142,17 +142,14 @@ export function notesOn(
     case 'nobody':
       return [`the broker has it, and nobody else subscribes to the topic: it will never be ${waiting.until}`]
     case 'not_yet':
-      return [`${whereItIs(answer.state)}; ${waiting.until} was not reached in time`, ...inspect(answer)]
+      return [`${whereItIs(answer)}; ${waiting.until} was not reached in time`, ...inspect(answer)]
     case 'reached':
       if (answer.state !== 'queued' || waiting.waitMs === 0) return []
-      return [`it is kept on this host; ${whyQueued(answer)}`, ...inspect(answer)]
+      if (answer.last_error !== undefined) return [whereItIs(answer), ...inspect(answer)]
+      return ['it is kept on this host; the broker has not taken it yet', ...inspect(answer)]
     default:
       return outcome satisfies never
   }
-}
-
-function whyQueued({ last_error: lastError }: SendResponse): string {
-  return lastError === undefined ? 'the broker has not taken it yet' : `it waits: ${lastError}`
 }
 
 /** For whom, where there are several, and why. */
@@ -170,8 +167,9 @@ function whyFailed({
   return `the message was not delivered${whom}${reasons === '' ? '' : `: ${reasons}`}`
 }
 
-function whereItIs(state: SendState): string {
-  if (state === 'queued') return 'it is kept on this host and goes out by itself'
+function whereItIs({ state, last_error: lastError }: SendResponse): string {
+  if (state === 'queued')
+    return `it is kept on this host and ${lastError === undefined ? 'goes out by itself' : `waits: ${lastError}`}`
   return state === 'accepted' ? 'the broker has it' : 'it was delivered'
 }
 

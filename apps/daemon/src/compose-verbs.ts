@@ -77,8 +77,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
   outbox.onChange(() => publisher.wake())
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
-  const { mesh } = stores.identity.meshFile
-  const open = makeOpener({ meshId: mesh.mesh_id, boxKeys, members })
+  const open = makeOpener({ meshId: stores.identity.meshFile.mesh.mesh_id, boxKeys, members })
   const skipped = new SkippedRecipients(log.send)
   const recipients = new Recipients({
     members,

@@ -6,6 +6,7 @@
  * 2. Work whose lease was lost does not count, whatever its command said: somebody else may do it again.
  * 3. Nothing is taken before there is room for it, and nothing after `stop`; what runs then is waited for.
  */
+import { setMaxListeners } from 'node:events'
 import type { Queues } from '@claudemesh/client'
 import type { QueueSettleResponse, WorkMessage } from '@claudemesh/protocol'
 import { invalidUsage } from '../flags.ts'
@@ -44,6 +45,8 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#o = options
+    // Each lane listens a few times; that is not a leak, however many lanes there are.
+    setMaxListeners(0, this.#stopping.signal, this.#abandoning.signal)
   }
 
   /** Works until it is stopped and nothing runs any more. @throws MeshError for what does not end by itself */
