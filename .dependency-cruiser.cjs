@@ -19,8 +19,8 @@ const daemon = {
 }
 const broker = {
   edges: ['socket', 'jobs'],
-  verbs: ['accept', 'deliver', 'requests'],
-  nouns: ['store', 'presence'],
+  verbs: ['accept', 'deliver', 'presence', 'requests'],
+  nouns: ['store', 'cluster'],
 }
 
 const test = '[.]test[.]ts$'

@@ -74,7 +74,9 @@ async function openDeliverer(through: (store: Store) => DeliveryStore = (store) 
   const report = (error: unknown) => {
     throw error
   }
-  const deliverer = new Deliverer({ store: through(store), runtime, leaseMs, slowConsumerMs: leaseMs, report })
+  const wakeElsewhere = () => undefined
+  const options = { store: through(store), runtime, leaseMs, slowConsumerMs: leaseMs, wakeElsewhere, report }
+  const deliverer = new Deliverer(options)
   let connections = 0
   return {
     deliverer,

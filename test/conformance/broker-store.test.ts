@@ -499,20 +499,5 @@ for (const { name, open } of engines) {
       const current = { ...makeItem(engine, alice, { kind: 'topic', ref: 'news' }), recipientsEpoch: 1 }
       expect(await acceptOne(engine, current)).toMatchObject({ kind: 'stored' })
     })
-
-    test('profile and presence are kept, each without touching the other', async () => {
-      const { engine, bob } = await openWithMembers(open)
-      await engine.store.setProfile(bob, { summary: 'reviews', activity: 'lunch', visible: false })
-      await engine.store.recordPresence(bob, { online: true, at: 5 })
-      expect(await engine.store.listPresent()).toEqual([bob])
-      expect(await engine.store.findMember(bob)).toMatchObject({
-        summary: 'reviews',
-        activity: 'lunch',
-        visible: false,
-        lastSeenAt: 5,
-      })
-      await engine.store.recordPresence(bob, { online: false, at: 9 })
-      expect(await engine.store.listPresent()).toEqual([])
-    })
   })
 }

@@ -2,8 +2,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { RateLimit } from '../../apps/broker/src/accept/rate-limit.ts'
 import { Broker } from '../../apps/broker/src/broker.ts'
+import { soleNode } from '../../apps/broker/src/cluster/cluster.ts'
 import { type BrokerConfig, loadConfig } from '../../apps/broker/src/config.ts'
+import { rateWindowMs } from '../../apps/broker/src/limits.ts'
 import { silentLog } from '../../apps/broker/src/log.ts'
 import { type Runtime, systemRuntime } from '../../apps/broker/src/runtime.ts'
 import { SqliteStore } from '../../apps/broker/src/store/sqlite/sqlite-store.ts'
@@ -27,7 +30,16 @@ export async function startBroker(
   mkdirSync(data, { recursive: true, mode: 0o700 })
   const config = loadConfig({}, { port: 0, logLevel: 'silent', ...overrides, data })
   const store = SqliteStore.open({ path: join(data, 'broker.db'), runtime })
-  const broker = await Broker.open({ config, store, runtime, log: silentLog(), version: '0.0.0' })
+  const rates = new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() })
+  const broker = await Broker.open({
+    config,
+    store,
+    cluster: soleNode(),
+    rates,
+    runtime,
+    log: silentLog(),
+    version: '0.0.0',
+  })
   let closing: Promise<void> | null = null
   const close = () => {
     closing ??= broker.close().then(() => store.close())

@@ -63,7 +63,7 @@ const rows: readonly Row[] = [
   { from: 'apps/daemon/src/ipc/c8.ts', to: '../send/sender.ts', breaks: [] },
   { from: 'apps/daemon/src/ipc/c9.ts', to: '../daemon.ts', breaks: ['daemon-root-is-on-top'] },
   { from: 'apps/broker/src/store/c10.ts', to: '../accept/accept.ts', breaks: ['broker-noun-knows-no-verb'] },
-  { from: 'apps/broker/src/store/c11.ts', to: '../presence/presence.ts', breaks: ['broker-noun-knows-no-noun'] },
+  { from: 'apps/broker/src/store/c11.ts', to: '../cluster/cluster.ts', breaks: ['broker-noun-knows-no-noun'] },
   { from: 'apps/broker/src/accept/c12.ts', to: '../deliver/deliver.ts', breaks: ['broker-verb-knows-no-verb'] },
   { from: 'apps/broker/src/deliver/c13.ts', to: '../socket/dispatch.ts', breaks: ['broker-verb-knows-no-edge'] },
   { from: 'apps/broker/src/socket/c14.ts', to: '../broker.ts', breaks: ['broker-root-is-on-top'] },

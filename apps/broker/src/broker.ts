@@ -8,36 +8,35 @@ import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
 import { type AcceptDependencies, acceptBatch } from './accept/accept-batch.ts'
 import { Batcher } from './accept/batcher.ts'
-import { RateLimit } from './accept/rate-limit.ts'
 import { addressOf, listen, schemeOf, urlOf } from './address.ts'
+import { type Attendance, buildAttendance } from './attendance.ts'
+import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerConfig } from './config.ts'
-import { Deliverer } from './deliver/deliver.ts'
 import { createReport, type Report } from './failure-report.ts'
 import { createHttpServer } from './http.ts'
 import { listJobs } from './jobs/jobs.ts'
 import { JobRunner } from './jobs/runner.ts'
-import { acceptItemsMax, inflightBytesMax, inflightMessagesMax, rateWindowMs } from './limits.ts'
+import { acceptItemsMax, inflightBytesMax, inflightMessagesMax } from './limits.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { Presence } from './presence/presence.ts'
 import { endMembership } from './requests/leave.ts'
-import { QueueWaits } from './requests/queue-waits.ts'
 import type { RequestDependencies } from './requests/request-handler.ts'
 import type { Runtime } from './runtime.ts'
 import { assertRetention, settingsOf } from './settings.ts'
-import type { Connection } from './socket/connection.ts'
-import { Connections } from './socket/connections.ts'
 import { type DispatchDependencies, dispatch } from './socket/dispatch.ts'
 import { Listener } from './socket/listener.ts'
 import { originsOf } from './socket/origins.ts'
 import { readProxies } from './socket/peer-address.ts'
-import type { MemberKey } from './store/rows.ts'
+import type { RateLimiter } from './store/rates.ts'
 import type { Store } from './store/store.ts'
 import { readTlsMaterial } from './tls.ts'
 
 export interface BrokerDependencies {
   readonly config: BrokerConfig
   readonly store: Store
+  /** The other brokers over the same store. */
+  readonly cluster: Cluster
+  readonly rates: RateLimiter
   readonly runtime: Runtime
   readonly log: Log
   readonly version: string
@@ -72,9 +71,9 @@ export class Broker {
       assertRetention(settingsOf(mesh, config.settings), `the settings of mesh ${mesh.slug} (${mesh.meshId})`)
     }
     const parts = build(dependencies)
-    parts.presence.restore(await store.listPresent())
+    const { alone } = await parts.attendance.presence.begin()
     // While there was no broker nobody could be connected.
-    await store.renewLeases(null, runtime.now())
+    if (alone) await store.renewLeases(null, runtime.now())
     const server = createHttpServer(
       {
         isReady: () =>
@@ -92,6 +91,7 @@ export class Broker {
     // Only now is the port known, and with it the origins that a hello may name.
     const { port } = addressOf(server)
     for (const origin of originsOf({ ...config, port, scheme: schemeOf(config) })) parts.origins.add(origin)
+    await parts.attendance.startCluster()
     parts.jobs.start()
     log.info({ url: broker.url, origins: [...parts.origins], registration: config.registration }, 'listening')
     return broker
@@ -116,7 +116,7 @@ export class Broker {
 
   /** Answers what it has taken, tells every daemon to come back later (1012), and stops. */
   async close(): Promise<void> {
-    const { listener, batcher, jobs, presence, log } = this.#parts
+    const { listener, batcher, jobs, attendance, cluster, log } = this.#parts
     log.info({}, 'stopping')
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await jobs.stop()
@@ -124,7 +124,8 @@ export class Broker {
     await listener.close()
     this.#server.closeAllConnections()
     await closed
-    presence.close()
+    await attendance.presence.close()
+    await cluster.close()
     log.info({}, 'stopped')
   }
 }
@@ -132,40 +133,26 @@ export class Broker {
 type Parts = ReturnType<typeof build>
 
 function build(dependencies: BrokerDependencies) {
-  const { config, store, runtime, log, version } = dependencies
+  const { config, store, runtime, cluster, rates, log, version } = dependencies
   const metrics = createMetrics()
   const { failed, report } = createReport({ store, log, failures: metrics.counters.failures })
   const nonces = new NonceRegistry({ now: () => runtime.monotonicMs() })
-  const connections = new Connections()
-  const presence = new Presence({
-    records: store,
-    runtime,
-    graceMs: config.presenceGraceMs,
-    announce: (member, change) => void announce({ store, connections, report }, member, change),
-    report,
-  })
-  const { leaseMs, slowConsumerMs } = config
-  const deliverer = new Deliverer({ store, runtime, leaseMs, slowConsumerMs, report })
-  const queueWaits = new QueueWaits()
-  const batcher = buildBatcher(dependencies, { metrics, deliverer, queueWaits, report })
+  const attendance = buildAttendance({ config, store, runtime, cluster, report })
+  const { connections, everywhere, presence, deliverer, queueWaits, wake, wakeQueue, wakeQueues } = attendance
+  const batcher = buildBatcher(dependencies, { metrics, attendance, report })
   /** Filled when the port is known; no connection comes before. */
   const origins = new Set<string>()
   const requests: RequestDependencies = {
     store,
     runtime,
-    isOnline: (member) => presence.isOnline(member),
-    connections,
-    wake: (member) => deliverer.wake(member),
-    queueWaits,
+    connections: everywhere,
+    ...{ wake, queueWaits, wakeQueue, wakeQueues },
     metrics,
     report,
   }
   const dispatching: DispatchDependencies = {
     hello: { store, nonces, runtime, origins, registration: config.registration, settings: config.settings },
-    connections,
-    presence,
-    deliverer,
-    requests,
+    ...{ connections, everywhere, presence, deliverer, requests },
     submit: (submissions) => batcher.submit(submissions),
     inlineBytes: config.inlineBytes,
     welcomeLimits,
@@ -180,17 +167,19 @@ function build(dependencies: BrokerDependencies) {
     brokerVersion: version,
     proxies: proxiesOf(config),
     frame: (connection, frame, spend) => dispatch(dispatching, connection, frame, spend),
-    left: (connection) => leave(connection, { connections, presence, deliverer, requests, report }),
+    left: (connection) => attendance.leave(connection),
   })
   const jobs = new JobRunner({
     jobs: listJobs({
-      ...{ config, store, runtime, metrics, log, deliverer },
-      isConnected: (member) => connections.has(member),
+      ...{ config, store, runtime, metrics, log, deliverer, rates, wake },
+      beat: () => presence.beat(),
+      departed: attendance.departed,
       end: (member) => endMembership(requests, member, { leaseEnded: true }),
     }),
+    isLeader: () => cluster.isLeader,
     report,
   })
-  return { metrics, queueWaits, origins, failed, presence, deliverer, batcher, listener, jobs, log }
+  return { metrics, attendance, cluster, origins, failed, batcher, listener, jobs, log }
 }
 
 function proxiesOf({ trustedProxies }: BrokerConfig) {
@@ -209,22 +198,18 @@ const welcomeLimits = {
   max_frame: wire.frameBytesMax,
 }
 
-interface Delivering {
-  readonly metrics: Metrics
-  readonly deliverer: Deliverer
-  readonly queueWaits: QueueWaits
-  readonly report: Report
-}
-
-function buildBatcher({ config, store, runtime }: BrokerDependencies, parts: Delivering): Batcher {
-  const { metrics, deliverer, queueWaits, report } = parts
+function buildBatcher(
+  { config, store, runtime, rates }: BrokerDependencies,
+  parts: { readonly metrics: Metrics; readonly attendance: Attendance; readonly report: Report },
+): Batcher {
+  const { metrics, attendance, report } = parts
   const accepting: AcceptDependencies = {
     store,
-    rateLimit: new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() }),
+    rates,
     runtime,
     inlineBytes: config.inlineBytes,
-    wake: (member) => deliverer.wake(member),
-    wakeQueue: (key, messages) => queueWaits.wake(key, messages),
+    wake: attendance.wake,
+    wakeQueue: attendance.wakeQueue,
     report,
   }
   return new Batcher({
@@ -239,48 +224,8 @@ function buildBatcher({ config, store, runtime }: BrokerDependencies, parts: Del
   })
 }
 
-/** A connection is over. What it was part of is told, in reverse. */
-function leave(
-  connection: Connection,
-  parts: {
-    readonly connections: Connections
-    readonly presence: Presence
-    readonly deliverer: Deliverer
-    readonly requests: RequestDependencies
-    readonly report: Report
-  },
-): void {
-  parts.connections.remove(connection)
-  if (!connection.isAdmitted) return
-  const { store, runtime } = parts.requests
-  if (connection.identity.options.ephemeral_ttl_ms !== undefined) {
-    store.renewLeases([connection.identity], runtime.now()).catch(parts.report)
-  }
-  if (!connection.wasOpen) return
-  parts.presence.left(connection.identity)
-  parts.deliverer.detach(connection).catch(parts.report)
-}
-
-/** Tells a mesh that a member came or went, unless the member does not want to be seen. */
-async function announce(
-  parts: {
-    readonly store: Store
-    readonly connections: Connections
-    readonly report: Report
-  },
-  member: MemberKey,
-  change: { readonly online: boolean; readonly at: number },
-): Promise<void> {
-  try {
-    const known = await parts.store.findMember(member)
-    if (known?.visible !== true || known.status !== 'active') return
-    parts.connections.broadcast(member.meshId, [{ kind: 'presence', member_id: member.memberId, ...change }])
-  } catch (error) {
-    parts.report(error)
-  }
-}
-
-async function readMetrics({ metrics, listener, deliverer, queueWaits }: Parts, store: Store) {
+async function readMetrics({ metrics, listener, attendance }: Parts, store: Store) {
+  const { deliverer, queueWaits } = attendance
   const open = [...listener.connections].filter((connection) => connection.state === 'open').length
   const { gauges } = metrics
   gauges.connections.set({ state: 'open' }, open)

@@ -38,6 +38,9 @@ export interface BrokerConfig extends BrokerOptions {
   readonly slowConsumerMs: number
   /** How long a member may be away without anybody being told. */
   readonly presenceGraceMs: number
+  /** Of several brokers over one database: how often each says that it lives, and when the others give it up. */
+  readonly nodeHeartbeatMs: number
+  readonly nodeDeadMs: number
   /** Largest message body; the sealed form may be larger by its header. */
   readonly inlineBytes: number
   /** New messages per second. */
@@ -75,6 +78,8 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
     leaseMs: read.integer('LEASE_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
     slowConsumerMs: read.integer('SLOW_CONSUMER_MS', { fallback: 30_000, min: 10, max: 3_600_000 }),
     presenceGraceMs: read.integer('PRESENCE_GRACE_MS', { fallback: 90_000, min: 0, max: 3_600_000 }),
+    nodeHeartbeatMs: read.integer('NODE_HEARTBEAT_MS', { fallback: 5_000, min: 50, max: 60_000 }),
+    nodeDeadMs: read.integer('NODE_DEAD_MS', { fallback: 15_000, min: 150, max: 600_000 }),
     inlineBytes: read.integer('INLINE_BYTES', { fallback: 64 * 1024, min: 1024, max: 512 * 1024 }),
     rate: {
       member: read.integer('RATE_MEMBER_PER_SECOND', { fallback: 20_000, min: 1, max: 10_000_000 }),
@@ -87,6 +92,9 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
   const config = Object.freeze({ ...defaults, ...withoutUndefined(overrides) })
   assertRetention(config.settings, 'the settings of this broker')
   assertDatabaseUrl(config.databaseUrl)
+  if (config.nodeDeadMs < 2 * config.nodeHeartbeatMs) {
+    throw invalid(`${prefix}NODE_DEAD_MS`, `is less than twice ${prefix}NODE_HEARTBEAT_MS`)
+  }
   return config
 }
 

@@ -58,6 +58,24 @@ export const databaseTransactionsMax = 10
 /** Bytes of sealed messages in one accept transaction; the first one goes in whatever its size. */
 export const acceptBytesMax = 16 * 1024 * 1024
 
+// ---- several nodes -------------------------------------------------------------------------------------------------
+
+/** Notes to other nodes that wait to be sent; further ones are dropped, and who misses one looks by itself. */
+export const notesMax = 20_000
+/** Of one NOTIFY; PostgreSQL takes 7999. */
+export const noteBytesMax = 7_900
+/** From losing the connection to the others to making another. */
+export const clusterRetryMsMin = 50
+export const clusterRetryMsMax = 5_000
+/** How often a node looks whether the lead is free, or its connection still stands; and how long it waits for the answer. */
+export const clusterLookIntervalMs = 1_000
+export const clusterAnswerMsMax = 5_000
+/** How often members without a connection, and nodes that are silent, are looked for. */
+export const absenceIntervalMs = 1_000
+/** Ended windows of the rate limiter: how often they are forgotten, and how many rows at once. */
+export const rateForgetIntervalMs = 1_000
+export const rateForgetRowsMax = 5_000
+
 // ---- delivering ----------------------------------------------------------------------------------------------------
 
 /** Deliveries of one connection that are pushed and not acknowledged. */

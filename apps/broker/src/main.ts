@@ -1,14 +1,16 @@
 /** The broker as a process, and what others may ask about it. */
 import { createRequire } from 'node:module'
-import { Broker } from './broker.ts'
+import { RateLimit } from './accept/rate-limit.ts'
+import { Broker, type BrokerDependencies } from './broker.ts'
+import { soleNode } from './cluster/cluster.ts'
+import { PostgresCluster } from './cluster/postgres-cluster.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import { DataDirectory } from './data-directory.ts'
-import { shutdownMsMax } from './limits.ts'
+import { rateWindowMs, shutdownMsMax } from './limits.ts'
 import { type LogFile, openLog } from './log.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
 import { PostgresStore } from './store/postgres/postgres-store.ts'
 import { SqliteStore } from './store/sqlite/sqlite-store.ts'
-import type { Store } from './store/store.ts'
 
 export { backUpBroker } from './backup.ts'
 export type { BrokerConfig, BrokerOptions } from './config.ts'
@@ -41,7 +43,8 @@ async function runEmbedded(config: BrokerConfig): Promise<number> {
     const logFile = openLog({ path: paths.log, level: config.logLevel })
     const store = SqliteStore.open({ path: paths.database, runtime })
     const publish = (url: string) => directory.publish({ url, startedAt: runtime.now() })
-    return await runOver(store, { config, runtime, logFile, publish })
+    const rates = new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() })
+    return await runOver({ store, cluster: soleNode(), rates }, { config, runtime, logFile, publish })
   } finally {
     directory.release()
   }
@@ -52,11 +55,13 @@ async function runOnPostgres(config: BrokerConfig, url: string): Promise<number>
   const runtime = systemRuntime()
   const logFile = openLog({ path: null, level: config.logLevel })
   const store = await PostgresStore.open({ url, runtime })
-  return await runOver(store, { config, runtime, logFile, publish: () => undefined })
+  const cluster = new PostgresCluster({ url, lost: (error) => logFile.log.warn({ err: error }, 'other_nodes_lost') })
+  const rates = store.limitRates({ ...config.rate, windowMs: rateWindowMs })
+  return await runOver({ store, cluster, rates }, { config, runtime, logFile, publish: () => undefined })
 }
 
 async function runOver(
-  store: Store,
+  engine: Pick<BrokerDependencies, 'store' | 'cluster' | 'rates'>,
   options: {
     readonly config: BrokerConfig
     readonly runtime: Runtime
@@ -67,7 +72,7 @@ async function runOver(
 ): Promise<number> {
   const { config, runtime, logFile, publish } = options
   try {
-    const broker = await Broker.open({ config, store, runtime, log: logFile.log, version: readVersion() })
+    const broker = await Broker.open({ ...engine, config, runtime, log: logFile.log, version: readVersion() })
     // Without a certificate the signal keeps its meaning: the terminal is gone.
     if (config.tls !== null) process.on('SIGHUP', () => broker.reloadCertificate())
     publish(broker.url)
@@ -78,7 +83,7 @@ async function runOver(
     await broker.close()
     return code
   } finally {
-    await store.close()
+    await engine.store.close()
     logFile.flush()
   }
 }

@@ -13,9 +13,9 @@ import { limits, type SendItem, type SendResult, wireFingerprint } from '@claude
 import type { Runtime } from '../runtime.ts'
 import { dedupeExpiry, type MeshSettings } from '../settings.ts'
 import type { QueueKey } from '../store/queues.ts'
+import type { RateLimiter } from '../store/rates.ts'
 import type { Accepted, MemberKey, MessageKey } from '../store/rows.ts'
 import type { AcceptItem, Store } from '../store/store.ts'
-import type { RateLimit } from './rate-limit.ts'
 import { answerKnown, answerOutcome, refuse } from './results.ts'
 
 /** One message and who sends it. The sender has been authenticated. */
@@ -26,7 +26,7 @@ export interface Submission {
 
 export interface AcceptDependencies {
   readonly store: Store
-  readonly rateLimit: RateLimit
+  readonly rates: RateLimiter
   readonly runtime: Runtime
   /** Bytes of the largest message body. */
   readonly inlineBytes: number
@@ -45,7 +45,7 @@ export async function acceptBatch(
 ): Promise<readonly SendResult[]> {
   const { store } = dependencies
   const results = new Map<number, SendResult>()
-  const candidates: { readonly index: number; readonly item: AcceptItem }[] = []
+  const judged: Candidate[] = []
 
   // B0
   const known = await store.findAccepted(submissions.map(keyOf))
@@ -58,9 +58,10 @@ export async function acceptBatch(
     }
     // B1
     const verdict = judge(dependencies, submission, message)
-    if (verdict.ok) candidates.push({ index, item: verdict.item })
+    if (verdict.ok) judged.push({ index, item: verdict.item })
     else results.set(index, verdict.result)
   }
+  const candidates = await limit(dependencies, judged, results)
 
   // B2 and B3
   const outcomes = await store.acceptBatch(candidates.map((candidate) => candidate.item))
@@ -80,6 +81,12 @@ export async function acceptBatch(
     for (const memberId of outcome.recipients) dependencies.wake({ meshId: item.meshId, memberId })
   }
   return submissions.map((_, index) => resultAt(results, index))
+}
+
+/** One that goes into the transaction unless it is refused before, and where its result belongs. */
+interface Candidate {
+  readonly index: number
+  readonly item: AcceptItem
 }
 
 /** What arrived of a message, and the fingerprint that its bytes have. */
@@ -105,7 +112,7 @@ function answerRetry({ item }: Submission, message: ReceivedMessage, accepted: A
 
 type Verdict = { readonly ok: true; readonly item: AcceptItem } | { readonly ok: false; readonly result: SendResult }
 
-/** B1: everything that can be said without the transaction. The rate limit comes last: what is refused costs nothing. */
+/** B1: everything that can be said without the transaction, but for the rate limit. */
 function judge(dependencies: AcceptDependencies, submission: Submission, message: ReceivedMessage): Verdict {
   const { item, sender } = submission
   const { sealed, fingerprint } = message
@@ -114,8 +121,6 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
     return { ok: false, result: refuse(id, 'payload_too_large') }
   }
   if (!message.isAsClaimed) return { ok: false, result: refuse(id, 'fingerprint_mismatch') }
-  const rate = dependencies.rateLimit.take(keyOf(submission))
-  if (!rate.ok) return { ok: false, result: refuse(id, 'rate_limited', { retry_after_ms: rate.retryAfterMs }) }
   const now = dependencies.runtime.now()
   return {
     ok: true,
@@ -134,6 +139,22 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
       dedupeExpiresAt: dedupeExpiry(sender.settings, now),
     },
   }
+}
+
+/** The end of B1: what is refused for anything else costs nothing. @returns those within the limits */
+async function limit(
+  { rates }: AcceptDependencies,
+  judged: readonly Candidate[],
+  results: Map<number, SendResult>,
+): Promise<readonly Candidate[]> {
+  const verdicts = await rates.take(judged.map(({ item }) => item))
+  return judged.filter(({ index, item }, position) => {
+    const verdict = verdicts[position]
+    if (verdict === undefined) throw new Error('the limiter returns one verdict per key')
+    if (verdict.ok) return true
+    results.set(index, refuse(item.clientMessageId, 'rate_limited', { retry_after_ms: verdict.retryAfterMs }))
+    return false
+  })
 }
 
 function keyOf({ sender, item }: Submission): MessageKey {

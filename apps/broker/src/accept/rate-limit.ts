@@ -1,36 +1,28 @@
-/**
- * How many new messages a member and a mesh may send in a window of one second.
- *
- * It counts ids, not attempts: an id that was let through costs nothing for the rest of its window, so that retries of
- * one send cannot use up the limit. Memory is that of one window: when the next begins, everything is forgotten.
- */
+/** The limits of the embedded engine, in memory: that of one window. When the next begins, everything is forgotten. */
+import type { RateLimiter, RateLimits, RateVerdict } from '../store/rates.ts'
 import type { MessageKey } from '../store/rows.ts'
 
-export type RateVerdict = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number }
-
-export class RateLimit {
-  readonly #options: {
-    readonly member: number
-    readonly mesh: number
-    readonly windowMs: number
-    readonly now: () => number
-  }
+export class RateLimit implements RateLimiter {
+  readonly #options: RateLimits & { readonly now: () => number }
   #window = Number.NEGATIVE_INFINITY
   #idsOf = new Map<string, Set<string>>()
   #countOf = new Map<string, number>()
 
   /** @param options.now monotonic milliseconds */
-  constructor(options: {
-    readonly member: number
-    readonly mesh: number
-    readonly windowMs: number
-    readonly now: () => number
-  }) {
+  constructor(options: RateLimits & { readonly now: () => number }) {
     this.#options = options
   }
 
-  /** Takes one unit for a new id, none for one that was let through in this window already. */
-  take(key: MessageKey): RateVerdict {
+  async take(keys: readonly MessageKey[]): Promise<readonly RateVerdict[]> {
+    return keys.map((key) => this.#takeOne(key))
+  }
+
+  /** Nothing is left of a window when the next one begins. */
+  async forget(): Promise<number> {
+    return 0
+  }
+
+  #takeOne(key: MessageKey): RateVerdict {
     const now = this.#options.now()
     this.#turn(Math.floor(now / this.#options.windowMs))
     const sender = `${key.meshId}/${key.sender}`

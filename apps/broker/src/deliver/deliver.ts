@@ -50,6 +50,7 @@ export class Deliverer {
     readonly runtime: Runtime
     readonly leaseMs: number
     readonly slowConsumerMs: number
+    readonly wakeElsewhere: (member: MemberKey) => void
     readonly report: (error: unknown) => void
   }
   readonly #lanes = new Map<string, Lane>()
@@ -60,6 +61,8 @@ export class Deliverer {
     readonly runtime: Runtime
     readonly leaseMs: number
     readonly slowConsumerMs: number
+    /** Something may wait for this member at another node. */
+    readonly wakeElsewhere: (member: MemberKey) => void
     /** Told of failures of the store; what was to be delivered or deleted is tried again. */
     readonly report: (error: unknown) => void
   }) {
@@ -92,7 +95,13 @@ export class Deliverer {
     lanes?.delete(lane)
     if (lanes?.size === 0) this.#lanesOf.delete(laneKey(target))
     await this.#options.store.releaseClaims(target, target.connectionId)
-    this.wake(target)
+    this.wakeEverywhere(target)
+  }
+
+  /** As `wake`, at every node. */
+  wakeEverywhere(member: MemberKey): void {
+    this.wake(member)
+    this.#options.wakeElsewhere(member)
   }
 
   /** Something may wait for this member. */
@@ -116,7 +125,7 @@ export class Deliverer {
       lane.progressAt = this.#options.runtime.monotonicMs()
       this.#pump(lane)
     }
-    for (const memberId of notified) this.wake({ meshId: target.meshId, memberId })
+    for (const memberId of notified) this.wakeEverywhere({ meshId: target.meshId, memberId })
   }
 
   /** @returns null when the store failed: then nothing was deleted, and it all comes again when its lease is over */
@@ -193,7 +202,7 @@ export class Deliverer {
       if (this.#lanes.get(target.connectionId) !== lane) {
         // It went away meanwhile, and what has just been claimed was not among what `detach` gave back.
         await this.#options.store.releaseClaims(target, target.connectionId)
-        this.wake(target)
+        this.wakeEverywhere(target)
         return
       }
       if (claimed.deliveries.length === 0 && claimed.receipts.length === 0) continue

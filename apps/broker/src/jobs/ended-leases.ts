@@ -12,20 +12,20 @@ export function endedLeases(options: {
   readonly store: Store
   readonly runtime: Runtime
   readonly intervalMs: number
-  readonly isConnected: (member: MemberKey) => boolean
   readonly end: (member: MemberKey) => Promise<void>
 }): Job {
-  const { store, runtime, intervalMs, isConnected, end } = options
+  const { store, runtime, intervalMs, end } = options
   return {
     name: 'ended_leases',
     intervalMs,
     async step() {
       const now = runtime.now()
       const ended = await store.listEndedLeases({ now, limit: jobRowsMax })
-      const present = ended.filter(isConnected)
+      const present = ended.length > 0 ? await store.seats.listSeated(ended) : []
       if (present.length > 0) await store.renewLeases(present, now)
-      // One at a time: what waits for one of them may be a batch of its own.
-      for (const member of ended) if (!isConnected(member)) await end(member)
+      // One at a time: what waits for one of them may be a batch of its own. Whoever has just been found present is left
+      // alone by the store, since its lease has begun anew.
+      for (const member of ended) await end(member)
       return ended.length >= jobRowsMax
     },
   }

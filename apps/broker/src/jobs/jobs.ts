@@ -1,18 +1,29 @@
 import type { BrokerConfig } from '../config.ts'
 import type { Deliverer } from '../deliver/deliver.ts'
-import { departureIntervalMs, inspectionIntervalMs, inspectionRestMs, queueLeasesIntervalMs } from '../limits.ts'
+import {
+  absenceIntervalMs,
+  departureIntervalMs,
+  inspectionIntervalMs,
+  inspectionRestMs,
+  queueLeasesIntervalMs,
+} from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
+import type { RateLimiter } from '../store/rates.ts'
 import type { MemberKey } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
+import { absences } from './absences.ts'
+import { deadNodes } from './dead-nodes.ts'
 import { dedupeExpiry } from './dedupe-expiry.ts'
 import { draining } from './draining.ts'
 import { endedLeases } from './ended-leases.ts'
 import { forgetting } from './forgetting.ts'
+import { heartbeat } from './heartbeat.ts'
 import { leaseExpiry } from './lease-expiry.ts'
 import { orphanCheck } from './orphan-check.ts'
 import { queueLeases } from './queue-leases.ts'
+import { rateWindows } from './rate-windows.ts'
 import { retention } from './retention.ts'
 import type { Job } from './runner.ts'
 
@@ -24,16 +35,30 @@ export function listJobs(parts: {
   readonly metrics: Metrics
   readonly log: Log
   readonly deliverer: Deliverer
-  readonly isConnected: (member: MemberKey) => boolean
+  readonly rates: RateLimiter
+  readonly beat: () => Promise<void>
+  readonly wake: (member: MemberKey) => void
+  readonly departed: (member: MemberKey, at: number) => void
   /** Ends the membership of an ephemeral member, if its lease is over. */
   readonly end: (member: MemberKey) => Promise<void>
 }): readonly Job[] {
-  const { config, store, runtime, metrics, log, deliverer, isConnected, end } = parts
+  const { config, store, runtime, metrics, log, deliverer, rates, beat, wake, departed, end } = parts
   const intervalMs = config.jobIntervalMs
   const departureMs = Math.min(departureIntervalMs, intervalMs)
   const count = (job: string) => (rows: number) => metrics.counters.expired_rows.inc({ job }, rows)
-  const wake = (member: MemberKey) => deliverer.wake(member)
   return [
+    heartbeat({ intervalMs: config.nodeHeartbeatMs, beat }),
+    deadNodes({
+      ...{ seats: store.seats, runtime, wake },
+      deadAfterMs: config.nodeDeadMs,
+      intervalMs: Math.min(absenceIntervalMs, config.nodeDeadMs),
+    }),
+    absences({
+      ...{ seats: store.seats, runtime, departed },
+      graceMs: config.presenceGraceMs,
+      intervalMs: Math.max(10, Math.min(absenceIntervalMs, config.presenceGraceMs)),
+    }),
+    rateWindows({ rates }),
     leaseExpiry({ watch: () => deliverer.watch(), leaseMs: config.leaseMs }),
     retention({
       store,
@@ -44,7 +69,7 @@ export function listJobs(parts: {
       wake,
     }),
     dedupeExpiry({ store, runtime, intervalMs, expired: count('dedupe_expiry') }),
-    endedLeases({ store, runtime, intervalMs: departureMs, isConnected, end }),
+    endedLeases({ store, runtime, intervalMs: departureMs, end }),
     queueLeases({
       ...{ store, runtime, wake },
       intervalMs: Math.min(queueLeasesIntervalMs, intervalMs),

@@ -5,6 +5,7 @@ import type { Job } from './runner.ts'
 export function leaseExpiry(options: { readonly watch: () => void; readonly leaseMs: number }): Job {
   return {
     name: 'lease_expiry',
+    ofEveryNode: true,
     intervalMs: Math.min(watchIntervalMs, options.leaseMs),
     async step() {
       options.watch()

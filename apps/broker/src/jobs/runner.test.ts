@@ -22,7 +22,11 @@ test('a job goes on step by step while there is more, and comes again at its int
     call()
     return steps % 3 !== 0
   }
-  const runner = new JobRunner({ jobs: [{ name: 'job', intervalMs: 1, step }], report: () => undefined })
+  const runner = new JobRunner({
+    isLeader: () => true,
+    jobs: [{ name: 'job', intervalMs: 1, step }],
+    report: () => undefined,
+  })
   runner.start()
   await called
   await runner.stop()
@@ -39,6 +43,7 @@ test('a step that fails is reported and tried again at the next interval', async
   }
   const runner = new JobRunner({
     jobs: [{ name: 'job', intervalMs: 1, step }],
+    isLeader: () => true,
     report: (error) => reported.push(error),
   })
   runner.start()
@@ -59,11 +64,47 @@ test('nothing begins after stop, and stop waits for the step under way', async (
       finish = () => resolve(true)
     })
   }
-  const runner = new JobRunner({ jobs: [{ name: 'job', intervalMs: 1, step }], report: () => undefined })
+  const runner = new JobRunner({
+    isLeader: () => true,
+    jobs: [{ name: 'job', intervalMs: 1, step }],
+    report: () => undefined,
+  })
   runner.start()
   await begun.called
   const stopping = runner.stop()
   finish()
   await stopping
   expect(steps).toBe(1)
+})
+
+test('what is one node’s at a time is left to the leader, and what is every node’s is not', async () => {
+  const { call, called } = whenCalled(3)
+  let led = 0
+  const runner = new JobRunner({
+    jobs: [
+      {
+        name: 'led',
+        intervalMs: 1,
+        async step() {
+          led += 1
+          return false
+        },
+      },
+      {
+        name: 'own',
+        intervalMs: 1,
+        ofEveryNode: true,
+        async step() {
+          call()
+          return false
+        },
+      },
+    ],
+    isLeader: () => false,
+    report: () => undefined,
+  })
+  runner.start()
+  await called
+  await runner.stop()
+  expect(led).toBe(0)
 })

@@ -5,19 +5,28 @@
 export interface Job {
   readonly name: string
   readonly intervalMs: number
+  /** It is about this node alone. Any other one runs on one node at a time. */
+  readonly ofEveryNode?: true
   /** One step. @returns true when there is more to do at once */
   step(): Promise<boolean>
 }
 
 export class JobRunner {
   readonly #jobs: readonly Job[]
+  readonly #isLeader: () => boolean
   readonly #report: (error: unknown) => void
   readonly #stopped = new AbortController()
   readonly #timers = new Set<NodeJS.Timeout>()
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(options: { readonly jobs: readonly Job[]; readonly report: (error: unknown) => void }) {
+  /** @param options.isLeader whether the work that is one node's at a time is this one's */
+  constructor(options: {
+    readonly jobs: readonly Job[]
+    readonly isLeader: () => boolean
+    readonly report: (error: unknown) => void
+  }) {
     this.#jobs = options.jobs
+    this.#isLeader = options.isLeader
     this.#report = options.report
   }
 
@@ -42,9 +51,13 @@ export class JobRunner {
     this.#timers.add(timer)
   }
 
+  #mayRun(job: Job): boolean {
+    return !this.#stopped.signal.aborted && (job.ofEveryNode === true || this.#isLeader())
+  }
+
   async #run(job: Job): Promise<void> {
     try {
-      while (!this.#stopped.signal.aborted && (await job.step())) {
+      while (this.#mayRun(job) && (await job.step())) {
         await new Promise((resolve) => setImmediate(resolve))
       }
     } catch (error) {

@@ -27,19 +27,19 @@ export async function endMembership(
   connections.finish(member, 'normal')
   const record = await store.findMember(member)
   if (record === null) throw new Error('a member that left is still known')
-  const event = { kind: 'member', member: toMemberRecord(dependencies, member.meshId, record) } as const
+  const event = { kind: 'member', member: toMemberRecord(record) } as const
   connections.broadcast(member.meshId, [event])
   announceDeparture(dependencies, member.meshId, departure)
 }
 
 /** Tells whose topics have other recipients now, and hands out the receipts that departures have left. */
 export function announceDeparture(
-  { connections, wake, queueWaits }: Pick<RequestDependencies, 'connections' | 'wake' | 'queueWaits'>,
+  { connections, wake, wakeQueues }: Pick<RequestDependencies, 'connections' | 'wake' | 'wakeQueues'>,
   meshId: string,
   { topics, notified }: Departure,
 ): void {
   connections.broadcast(meshId, topics.map(toTopicEvent))
   for (const memberId of notified) wake({ meshId, memberId })
   // What those who went had leased can be taken by others.
-  queueWaits.wakeMesh(meshId)
+  wakeQueues(meshId)
 }

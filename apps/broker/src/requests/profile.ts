@@ -6,7 +6,7 @@ export const setProfile: RequestHandler<'profile.set'> = async (dependencies, ca
   await dependencies.store.setProfile(caller, profile)
   const member = await dependencies.store.findMember(caller)
   if (member === null) throw new Error('a member that is connected is there')
-  const event = { kind: 'member', member: toMemberRecord(dependencies, caller.meshId, member) } as const
+  const event = { kind: 'member', member: toMemberRecord(member) } as const
   dependencies.connections.broadcast(caller.meshId, [event])
   return {}
 }

@@ -91,13 +91,13 @@ function toQueueItem({ message, leaseId, leaseUntil, deliveries }: LeasedMessage
 }
 
 export const settleWork: RequestHandler<'queues.settle'> = async (dependencies, caller, { items }) => {
-  const { store, runtime, queueWaits, wake, metrics } = dependencies
+  const { store, runtime, wakeQueue, wake, metrics } = dependencies
   const { meshId } = caller
   const now = runtime.now()
   const settling = items.map((item) => toSettleItem(item, now))
   const { outcomes, notified, returnedTo } = await store.queues.settle(caller, { items: settling, now })
   for (const memberId of notified) wake({ meshId, memberId })
-  for (const queue of returnedTo) queueWaits.wake({ meshId, queue }, 1)
+  for (const queue of returnedTo) wakeQueue({ meshId, queue }, 1)
   for (const outcome of outcomes) metrics.counters.queue_settlements.inc({ outcome })
   return {
     items: settling.map((item, index) => {

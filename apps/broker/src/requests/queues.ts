@@ -28,10 +28,10 @@ export const consumeQueue: RequestHandler<'queues.consume'> = async ({ store, ru
 }
 
 /** What the caller had leased goes back, so that others may wait no longer. */
-export const leaveQueue: RequestHandler<'queues.leave'> = async ({ store, runtime, queueWaits }, caller, { queue }) => {
+export const leaveQueue: RequestHandler<'queues.leave'> = async ({ store, runtime, wakeQueue }, caller, { queue }) => {
   const found = await store.queues.leave(caller, { queue, now: runtime.now() })
   if (found === null) throw refuseQueue('queue_unknown', queue)
-  queueWaits.wake({ meshId: caller.meshId, queue }, found.waiting)
+  wakeQueue({ meshId: caller.meshId, queue }, found.waiting)
   return { queue: toQueueRecord(found) }
 }
 
@@ -52,11 +52,11 @@ export const listDead: RequestHandler<'queues.dead'> = async ({ store }, caller,
 }
 
 export const requeueDead: RequestHandler<'queues.requeue'> = async (dependencies, caller, params) => {
-  const { store, runtime, queueWaits } = dependencies
+  const { store, runtime, wakeQueue } = dependencies
   const { queue, broker_message_ids: brokerMessageIds } = params
   const requeued = await store.queues.requeueDead(caller, { queue, brokerMessageIds, now: runtime.now() })
   if (typeof requeued !== 'number') throw refuseQueue(requeued, queue)
-  queueWaits.wake({ meshId: caller.meshId, queue }, requeued)
+  wakeQueue({ meshId: caller.meshId, queue }, requeued)
   return { requeued }
 }
 

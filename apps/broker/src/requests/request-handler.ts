@@ -1,6 +1,7 @@
 import type { BrokerEvent, CloseName, Operation, RequestParams, RequestResult } from '@claudemesh/protocol'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
+import type { QueueKey } from '../store/queues.ts'
 import type { MemberKey } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
 import type { QueueWaits, Wake } from './queue-waits.ts'
@@ -9,25 +10,28 @@ import type { QueueWaits, Wake } from './queue-waits.ts'
 export interface RequestDependencies {
   readonly store: Store
   readonly runtime: Runtime
-  readonly isOnline: (member: MemberKey) => boolean
   readonly connections: LiveConnections
-  /** Something may wait for this member. */
+  /** Something may wait for this member, at whatever node it is connected. */
   readonly wake: (member: MemberKey) => void
   /** Who waits for work. */
   readonly queueWaits: QueueWaits
+  /** So many more messages can be taken from a queue, at whatever node somebody waits. */
+  readonly wakeQueue: (key: QueueKey, messages: number) => void
+  /** What whoever waits for work of a mesh may have has changed. */
+  readonly wakeQueues: (meshId: string) => void
   readonly metrics: Pick<Metrics, 'counters'>
   /** Told of failures that are not the caller's. */
   readonly report: (error: unknown) => void
 }
 
-/** The connections of this process, as far as the correlated calls need them. */
+/** The connections of a mesh, as far as the correlated calls need them. */
 interface LiveConnections {
   /** Tells every open connection of a mesh. */
   broadcast(meshId: string, events: readonly BrokerEvent[]): void
   /** Ends the connections of a member at once. */
   close(member: MemberKey, name: CloseName): void
   /** Takes nothing more from a member, and ends its connections when what they asked for is answered. */
-  finish(member: MemberKey, name: CloseName): void
+  finish(member: MemberKey, name: 'normal'): void
 }
 
 /** One call of one connection. */

@@ -1,47 +1,49 @@
 /**
- * The connections of this process, by mesh and member, and what happens when a member has more than one (05 §2).
+ * The connections of this node, by id, by member and by mesh.
  *
  * A connection is here from its admission until nothing more is sent to it.
  */
 import { type BrokerEvent, type CloseName, type Frame, limits } from '@claudemesh/protocol'
 import type { MemberKey } from '../store/rows.ts'
-import type { Connection, Identity } from './connection.ts'
+import type { SeatEnding } from '../store/seats.ts'
+import type { Connection } from './connection.ts'
 
 export class Connections {
+  readonly #byId = new Map<string, Connection>()
   readonly #byMember = new Map<string, Set<Connection>>()
   readonly #byMesh = new Map<string, Set<Connection>>()
 
-  /**
-   * Takes an authenticated connection in, by the policy of its mesh. A process that reconnects before its old
-   * connection was noticed to be gone is not a second one: it replaces it without conflict.
-   *
-   * @returns false when an older connection has precedence
-   */
-  admit(connection: Connection, identity: Identity): boolean {
-    const others = [...(this.#byMember.get(keyOf(identity)) ?? [])]
-    const [own, foreign] = partition(
-      others,
-      (other) => other.identity.options.instance_id === identity.options.instance_id,
-    )
-    const { concurrencyPolicy } = identity.settings
-    if (foreign.length > 0 && concurrencyPolicy === 'prefer_oldest') return false
-    for (const other of own) other.terminate()
-    if (concurrencyPolicy === 'prefer_newest') {
-      for (const other of foreign) other.close('replaced_by_newer_connection')
-    }
-    add(this.#byMember, keyOf(identity), connection)
-    add(this.#byMesh, identity.meshId, connection)
-    return true
+  /** Of a peer that was authenticated: from now on it can be ended by its id. */
+  expect(connection: Connection): void {
+    this.#byId.set(connection.connectionId, connection)
+  }
+
+  /** Takes a connection in that was welcomed. */
+  add(connection: Connection): void {
+    add(this.#byMember, keyOf(connection.identity), connection)
+    add(this.#byMesh, connection.meshId, connection)
   }
 
   remove(connection: Connection): void {
+    this.#byId.delete(connection.connectionId)
     if (!connection.isAdmitted) return
     remove(this.#byMember, keyOf(connection.identity), connection)
     remove(this.#byMesh, connection.meshId, connection)
   }
 
-  has(member: MemberKey): boolean {
-    return this.#byMember.has(keyOf(member))
+  /** Ends one connection, if it is one of this node's. @returns whether it is */
+  end(connectionId: string, ending: SeatEnding): boolean {
+    const connection = this.#byId.get(connectionId)
+    if (connection === undefined) return false
+    if (ending === 'gone') connection.terminate()
+    else if (ending === 'normal') connection.finish(ending)
+    else connection.close(ending)
+    return true
+  }
+
+  /** Ends every connection of this node. */
+  endAll(name: CloseName): void {
+    for (const connection of [...this.#byId.values()]) connection.close(name)
   }
 
   /** Ends the connections of a member at once. */
@@ -78,8 +80,4 @@ function remove(index: Map<string, Set<Connection>>, key: string, connection: Co
   const connections = index.get(key)
   connections?.delete(connection)
   if (connections?.size === 0) index.delete(key)
-}
-
-function partition<T>(items: readonly T[], belongs: (item: T) => boolean): readonly [readonly T[], readonly T[]] {
-  return [items.filter(belongs), items.filter((item) => !belongs(item))]
 }

@@ -8,15 +8,17 @@ import { toMemberRecord } from '../requests/members.ts'
 import { Postponed, type RequestDependencies } from '../requests/request-handler.ts'
 import { answerRequest } from '../requests/requests.ts'
 import type { Member } from '../store/rows.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Identity } from './connection.ts'
 import type { Connections } from './connections.ts'
 import { type HelloDependencies, judgeHello } from './hello.ts'
 import type { SpendOnHandshake } from './listener.ts'
+import type { MeshConnections } from './mesh-connections.ts'
 import { answerNegotiation, offerFeatures } from './negotiation.ts'
 
 export interface DispatchDependencies {
   readonly hello: HelloDependencies
   readonly connections: Connections
+  readonly everywhere: MeshConnections
   readonly presence: Presence
   readonly deliverer: Deliverer
   readonly requests: RequestDependencies
@@ -48,11 +50,10 @@ const handlers: Handlers = {
       connection.close(verdict.close, verdict.reason)
       return
     }
-    if (!dependencies.connections.admit(connection, verdict.identity)) {
-      connection.close('member_already_connected')
-      return
-    }
+    const seated = await takeSeat(dependencies, connection, verdict.identity)
+    if (!seated) return
     connection.welcome(verdict.identity)
+    dependencies.connections.add(connection)
     // If the member went since it was let in, that has found no connection to close.
     const member = await dependencies.requests.store.findMember(connection.identity)
     if (member?.status !== 'active') {
@@ -77,8 +78,9 @@ const handlers: Handlers = {
       return
     }
     connection.open()
-    dependencies.presence.arrived(connection.identity)
     dependencies.deliverer.attach(connection)
+    const { meshId, memberId, connectionId } = connection
+    await dependencies.presence.opened({ meshId, memberId, connectionId })
   },
 
   async send(dependencies, connection, frame) {
@@ -118,6 +120,29 @@ const handlers: Handlers = {
       connection.answered(cost)
     }
   },
+}
+
+/** Takes a seat for a connection by the policy of its mesh. @returns whether it may go on */
+async function takeSeat(
+  { connections, everywhere, presence }: DispatchDependencies,
+  connection: Connection,
+  { meshId, memberId, settings, options }: Identity,
+): Promise<boolean> {
+  const { connectionId } = connection
+  // From now on another connection of the member may take its seat away.
+  connections.expect(connection)
+  const outcome = await presence.take({
+    ...{ meshId, memberId, connectionId },
+    instanceId: options.instance_id,
+    policy: settings.concurrencyPolicy,
+  })
+  if (outcome.kind === 'refused') connection.close('member_already_connected')
+  else if (outcome.kind === 'node_ended') connection.close('service_restart')
+  else for (const seat of outcome.ended) everywhere.end(seat)
+  if (outcome.kind !== 'seated') return false
+  if (connection.state === 'authenticating') return true
+  presence.left({ meshId, memberId, connectionId })
+  return false
 }
 
 /** A call that waits does so between two turns. */
@@ -165,6 +190,6 @@ export async function dispatch(
   }
 }
 
-function announceMember({ requests, connections }: DispatchDependencies, { meshId }: Connection, member: Member): void {
-  connections.broadcast(meshId, [{ kind: 'member', member: toMemberRecord(requests, meshId, member) }])
+function announceMember({ everywhere }: DispatchDependencies, { meshId }: Connection, member: Member): void {
+  everywhere.broadcast(meshId, [{ kind: 'member', member: toMemberRecord(member) }])
 }

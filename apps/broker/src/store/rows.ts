@@ -27,6 +27,8 @@ export interface Member {
   /** The current certificate first. */
   readonly chain: readonly Certificate[]
   readonly status: MemberStatus
+  /** It is connected, or was within the grace time; see seats.ts. */
+  readonly online: boolean
   readonly lastSeenAt: number | null
   readonly summary: string | null
   readonly activity: string | null

@@ -17,6 +17,7 @@ import type { Departures } from './departures.ts'
 import type { Inspection } from './inspection.ts'
 import type { Queues } from './queues.ts'
 import type { Accepted, Delivery, Member, MemberKey, Mesh, Message, MessageKey, Receipt, Topic } from './rows.ts'
+import type { Seats } from './seats.ts'
 
 /** A member whose hello has been verified, asking to be let in. */
 export interface Admission {
@@ -146,6 +147,7 @@ export interface Retention {
 
 export interface Store extends Departures, Inspection {
   readonly queues: Queues
+  readonly seats: Seats
 
   /**
    * Lets a member in: registers its mesh, inserts or renews the member, and consumes the uses of the invites in its
@@ -241,11 +243,6 @@ export interface Store extends Departures, Inspection {
     key: MemberKey,
     page: HistoryPage,
   ): Promise<{ readonly messages: readonly Message[]; readonly more: boolean }>
-
-  /** Keeps that a member is there or is gone since `at`. */
-  recordPresence(key: MemberKey, presence: { readonly online: boolean; readonly at: number }): Promise<void>
-  /** The members last recorded as there: after a start, those that have yet to come back. */
-  listPresent(): Promise<readonly MemberKey[]>
 
   /** Forgets ids whose time is over and whose message is gone. @returns how many */
   expireDedupe(options: { readonly now: number; readonly rowsMax: number }): Promise<number>

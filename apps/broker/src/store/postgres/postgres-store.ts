@@ -12,6 +12,7 @@ import { acceptBytesMax } from '../../limits.ts'
 import type { Runtime } from '../../runtime.ts'
 import type { RevocationChange } from '../departures.ts'
 import type { InspectionPosition } from '../inspection.ts'
+import type { RateLimiter, RateLimits } from '../rates.ts'
 import type { MemberKey, MessageKey } from '../rows.ts'
 import type {
   AcceptItem,
@@ -35,26 +36,22 @@ import { putRevocations } from './departure/revoke.ts'
 import { findRevocations, listEndedLeases, renewLeases } from './departure/statements.ts'
 import { inspect } from './inspection/inspect.ts'
 import { admit } from './membership/admit.ts'
-import {
-  findMember,
-  listPresent,
-  listRecipients,
-  pageMembers,
-  pageTopics,
-  recordPresence,
-  setProfile,
-} from './membership/directory/statements.ts'
+import { findMember, listRecipients, pageMembers, pageTopics, setProfile } from './membership/directory/statements.ts'
 import { findMesh, listMeshesWithSettings } from './membership/statements.ts'
 import { subscribe } from './membership/subscribe.ts'
 import { migrate } from './migrate.ts'
 import { Pool } from './pool.ts'
 import { PostgresQueues } from './queues/postgres-queues.ts'
+import { PostgresRates } from './rates/postgres-rates.ts'
 import { expireMessages } from './retention/expire-messages.ts'
 import { expireDedupe } from './retention/statements.ts'
+import { PostgresSeats } from './seats/postgres-seats.ts'
+import { endSeatsOf } from './seats/statements.ts'
 import { count, isReadOnly } from './statements.ts'
 
 export class PostgresStore implements Store {
   readonly queues: PostgresQueues
+  readonly seats: PostgresSeats
   readonly #pool: Pool
   readonly #runtime: Runtime
   /** The last delivery id that each live connection of this broker has claimed: how far its claims are to be looked for. */
@@ -63,6 +60,7 @@ export class PostgresStore implements Store {
   private constructor(pool: Pool, runtime: Runtime) {
     this.#pool = pool
     this.queues = new PostgresQueues(pool)
+    this.seats = new PostgresSeats(pool)
     this.#runtime = runtime
   }
 
@@ -76,6 +74,11 @@ export class PostgresStore implements Store {
     const { url, runtime } = options
     await migrate({ url, directory: new URL('./schema/', import.meta.url), now: () => runtime.now() })
     return new PostgresStore(new Pool(url), runtime)
+  }
+
+  /** Limits that hold for everybody who shares this database. */
+  limitRates(limits: RateLimits): RateLimiter {
+    return new PostgresRates(this.#pool, limits)
   }
 
   admit(admission: Admission) {
@@ -174,11 +177,22 @@ export class PostgresStore implements Store {
   }
 
   putRevocations(change: RevocationChange) {
-    return this.#pool.write((session) => putRevocations(session, change))
+    return this.#pool.write(async (session) => {
+      const outcome = await putRevocations(session, change)
+      if (outcome.kind === 'stored') {
+        await endSeatsOf(session, { meshId: change.list.mesh_id, memberIds: outcome.revoked }, 'member_revoked')
+      }
+      return outcome
+    })
   }
 
   leave(key: MemberKey, leaving: { at: number; rowsMax: number; leaseEnded: boolean }) {
-    return this.#pool.write((session) => leave(session, key, leaving))
+    return this.#pool.write(async (session) => {
+      const departure = await leave(session, key, leaving)
+      const gone = { meshId: key.meshId, memberIds: [key.memberId] }
+      if (departure !== null) await endSeatsOf(session, gone, 'normal')
+      return departure
+    })
   }
 
   drain(options: { at: number; rowsMax: number }) {
@@ -203,14 +217,6 @@ export class PostgresStore implements Store {
 
   pageHistory(key: MemberKey, page: HistoryPage) {
     return this.#pool.read((session) => readHistory(session, key, page))
-  }
-
-  recordPresence(key: MemberKey, presence: { online: boolean; at: number }) {
-    return this.#pool.write((session) => recordPresence(session, key, presence))
-  }
-
-  listPresent() {
-    return this.#pool.read(listPresent)
   }
 
   expireDedupe(options: { now: number; rowsMax: number }) {

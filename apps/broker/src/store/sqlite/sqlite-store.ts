@@ -39,6 +39,7 @@ import { Leases } from './leases.ts'
 import { admit } from './membership/admit.ts'
 import { prepareAdmission, prepareDirectory } from './membership/statements.ts'
 import { subscribe } from './membership/subscribe.ts'
+import { MemorySeats } from './memory-seats.ts'
 import { SqliteQueues } from './queues/sqlite-queues.ts'
 import { prepareQueues } from './queues/statements.ts'
 import { prepareWork } from './queues/work/statements.ts'
@@ -66,6 +67,7 @@ function prepareAll(db: Database) {
 
 export class SqliteStore implements Store {
   readonly queues: SqliteQueues
+  readonly seats: MemorySeats
   readonly #db: Database
   readonly #statements: ReturnType<typeof prepareAll>
   readonly #writer: Writer
@@ -79,6 +81,14 @@ export class SqliteStore implements Store {
     this.#writer = new Writer(db)
     const monotonicMs = () => runtime.monotonicMs()
     this.queues = new SqliteQueues(this.#statements, this.#writer, (run) => read(db, run))
+    this.seats = new MemorySeats(
+      {
+        listPresent: () => this.#read(({ directory }) => directory.listPresent()),
+        recordPresence: (member, presence) =>
+          this.#writer.write(() => this.#statements.directory.recordPresence(member, presence)),
+      },
+      () => runtime.now(),
+    )
     this.#leases = { deliveries: new Leases(monotonicMs), receipts: new Leases(monotonicMs) }
   }
 
@@ -204,14 +214,6 @@ export class SqliteStore implements Store {
 
   async pageHistory(key: MemberKey, page: HistoryPage) {
     return this.#read(({ deliveries }) => readHistory(deliveries, key, page))
-  }
-
-  recordPresence(key: MemberKey, presence: { online: boolean; at: number }) {
-    return this.#writer.write(() => this.#statements.directory.recordPresence(key, presence))
-  }
-
-  async listPresent(): Promise<readonly MemberKey[]> {
-    return this.#read(({ directory }) => directory.listPresent())
   }
 
   expireDedupe(options: { now: number; rowsMax: number }): Promise<number> {

@@ -9,6 +9,7 @@ interface MemberRow {
   readonly memberId: string
   readonly chain: string
   readonly status: MemberStatus
+  readonly online: number | null
   readonly lastSeenAt: number | null
   readonly summary: string | null
   readonly activity: string | null
@@ -23,7 +24,7 @@ interface TopicRow {
 }
 
 const memberColumns = `
-  m.member_id AS memberId, m.chain, m.status, p.last_seen_at AS lastSeenAt, p.summary, p.activity, p.visible`
+  m.member_id AS memberId, m.chain, m.status, p.online, p.last_seen_at AS lastSeenAt, p.summary, p.activity, p.visible`
 
 const topicColumns = `
   t.name, t.created_at AS createdAt,
@@ -36,7 +37,8 @@ const meshColumns = `
   message_retention_days AS messageRetentionDays, clone_concurrency_policy AS concurrencyPolicy`
 
 function toMember(row: MemberRow): Member {
-  return { ...row, chain: JSON.parse(row.chain) as readonly Certificate[], visible: row.visible !== 0 }
+  const chain = JSON.parse(row.chain) as readonly Certificate[]
+  return { ...row, chain, online: row.online === 1, visible: row.visible !== 0 }
 }
 
 function toTopic(row: TopicRow): Topic {

@@ -5,7 +5,7 @@ import type { Page } from '../../../store.ts'
 import { prepare, type Session } from '../../session.ts'
 
 const memberColumns = `
-  m.member_id AS "memberId", m.chain, m.status, p.last_seen_at AS "lastSeenAt", p.summary, p.activity,
+  m.member_id AS "memberId", m.chain, m.status, coalesce(p.online, false) AS online, p.last_seen_at AS "lastSeenAt", p.summary, p.activity,
   coalesce(p.visible, true) AS visible`
 
 const topicColumns = `
@@ -52,11 +52,6 @@ const upsertProfile = prepare(`
   INSERT INTO mesh.presence (mesh_id, member_id, summary, activity, visible) VALUES ($1, $2, $3, $4, $5)
   ON CONFLICT (mesh_id, member_id) DO UPDATE
      SET summary = excluded.summary, activity = excluded.activity, visible = excluded.visible`)
-const upsertPresence = prepare(`
-  INSERT INTO mesh.presence (mesh_id, member_id, online, last_seen_at) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (mesh_id, member_id) DO UPDATE SET online = excluded.online, last_seen_at = excluded.last_seen_at`)
-const selectPresent = prepare(`
-  SELECT mesh_id AS "meshId", member_id AS "memberId" FROM mesh.presence WHERE online ORDER BY mesh_id, member_id`)
 
 type MemberRow = Omit<Member, 'chain'> & { readonly chain: string }
 
@@ -134,16 +129,4 @@ export async function setProfile(
 ): Promise<void> {
   const { summary, activity, visible } = profile
   await session.execute(upsertProfile, [key.meshId, key.memberId, summary, activity, visible])
-}
-
-export async function recordPresence(
-  session: Session,
-  key: MemberKey,
-  presence: { readonly online: boolean; readonly at: number },
-): Promise<void> {
-  await session.execute(upsertPresence, [key.meshId, key.memberId, presence.online, presence.at])
-}
-
-export function listPresent(session: Session): Promise<readonly MemberKey[]> {
-  return session.query<MemberKey>(selectPresent)
 }
