@@ -113,7 +113,7 @@ describe('a command', () => {
     const second = consume('--once', '--', 'sh', '-c', 'kill -9 $$')
     expect([second.status, second.stderr]).toEqual([75, expect.stringContaining('given up after 2 deliveries')])
     expect(solo.cli(['queue', 'dead', 'list', queue])).toMatch(/killed_SIGKILL\s+solo\s+hopeless/)
-    expect(solo.cli(['queue', 'dead', 'drop', queue, '--all'])).toBe('1 messages are gone\n')
+    expect(solo.cli(['queue', 'dead', 'drop', queue, '--all', '--confirm'])).toBe('1 messages are gone\n')
     expect(await counts()).toEqual({ waiting: 0, leased: 0, dead: 0 })
   })
 

@@ -47,6 +47,7 @@ const usageErrors: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ['queue', 'ack', 'x'], says: /--lease is missing/ },
   { args: ['queue', 'nack', 'x', '--lease', 'y', '--delay', 'soon'], says: /--delay takes a duration/ },
   { args: ['queue', 'dead', 'drop', 'jobs'], says: /by their ids, or all of them with --all/ },
+  { args: ['queue', 'dead', 'drop', 'jobs', '--all'], says: /add --confirm|never done/ },
   { args: ['queue', 'dead', 'requeue', 'jobs', 'x', '--all'], says: /by their ids, or all of them with --all/ },
   { args: ['daemon', 'start', '--set', 'x'], says: /--set takes key=value/ },
   { args: ['daemon', 'backup'], says: /--out is missing/ },
