@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type BoxKeyPair, generateBoxKeyPair } from '@claudemesh/identity'
+import { limits } from '@claudemesh/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ExpectedHeader, encodeHeader, type SealHeader } from './header.ts'
@@ -252,6 +253,11 @@ describe('several wraps with the key id of one recipient', () => {
       expect(openAs(bob, writeSealed({ ...parts, wraps: row.wraps }, contentKey)).ok).toBe(true)
     })
   }
+
+  test('are not tried beyond a few: nobody keeps a recipient busy with hundreds', () => {
+    const wraps = [...Array.from({ length: limits.recipientsMax - 1 }, () => foreign), present(own)]
+    expect(openAs(bob, writeSealed({ ...parts, wraps }, contentKey))).toEqual({ ok: false, reason: 'not_authentic' })
+  })
 
   test('open nothing when none of them is for it', () => {
     const bytes = writeSealed({ ...parts, wraps: [foreign, foreign] }, contentKey)

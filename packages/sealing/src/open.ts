@@ -56,6 +56,12 @@ export function open(input: {
   return plaintext === null ? { ok: false, reason: 'not_authentic' } : { ok: true, plaintext, header }
 }
 
+/**
+ * Wraps that are tried with one key. A sender makes one; more of them under one key id are a collision, or meant to keep
+ * the recipient busy: 512 take a hundred times as long as one.
+ */
+const wrapsTriedMax = 4
+
 /** A wrap and the keys that its key id names. A key id is short and public: several wraps may have the same. */
 interface Candidate {
   readonly wrap: Wrap
@@ -63,9 +69,10 @@ interface Candidate {
 }
 
 function findWraps(parts: ReadParts, keys: readonly PairwiseKeys[]): readonly Candidate[] {
-  return keys.flatMap((own) =>
-    parts.wraps.filter((wrap) => wrap.keyId.equals(own.keyId)).map((wrap) => ({ wrap, keys: own })),
-  )
+  return keys.flatMap((own) => {
+    const wraps = parts.wraps.filter((wrap) => wrap.keyId.equals(own.keyId))
+    return wraps.slice(0, wrapsTriedMax).map((wrap) => ({ wrap, keys: own }))
+  })
 }
 
 function openFirst(parts: ReadParts, candidates: readonly Candidate[], senderKey: string): Buffer | null {
