@@ -43,7 +43,7 @@ export type AdmissionOutcome =
   | { readonly kind: AdmissionRefusal }
 
 /**
- * `epoch_stale`: a key that the member has replaced. `epoch_conflict`: a second rotation out of the same epoch.
+ * `epoch_stale`: a key that the member has replaced. `epoch_conflict`: keys that its own did not sign.
  * `issuer_revoked`: who let it in had been revoked by then.
  */
 export type AdmissionRefusal =
