@@ -81,6 +81,20 @@ describe('the directory', () => {
     members.close()
   })
 
+  test('says of a name what is true after the latest change of a member', () => {
+    const { members, membership, me } = openMembers()
+    const [one, other] = [membership.join('bob'), membership.join('bob')]
+    const found = () => members.findByName('bob').map(({ status }) => status)
+    expect(found()).toEqual([])
+    members.applyDirectory([recordOf(one)])
+    expect(found()).toEqual(['active'])
+    members.applyDirectory([recordOf(other, { status: 'revoked' })])
+    expect(found().toSorted()).toEqual(['active', 'revoked'])
+    applyAll(members, [recordOf(me), recordOf(one)])
+    expect(found()).toEqual(['active'])
+    members.close()
+  })
+
   test('removes who is no longer on a complete list, and nobody for a part of one', () => {
     const { members, membership, me } = openMembers()
     const bob = membership.join('bob')

@@ -82,8 +82,12 @@ export class MemberStatements {
   readonly #dropRecipientSet: Statement
   readonly #fact: Statement
   readonly #saveFact: Statement
+  readonly #db: Database
+  /** What `membersByName` read since the last change of a member: every message to a name asks for it. */
+  readonly #rowsByName = new Map<string, readonly MemberRow[]>()
 
   constructor(db: Database) {
+    this.#db = db
     this.#memberById = db.prepare(`SELECT ${memberColumns} FROM member WHERE member_id = ?`)
     this.#membersByName = db.prepare(`SELECT ${memberColumns} FROM member WHERE name = ? ORDER BY member_id`)
     this.#allMembers = db.prepare(`SELECT ${memberColumns} FROM member ORDER BY name, member_id`)
@@ -145,8 +149,13 @@ export class MemberStatements {
     return record === undefined ? null : (record as MemberRow)
   }
 
-  membersByName(name: string): MemberRow[] {
-    return this.#membersByName.all(name) as MemberRow[]
+  membersByName(name: string): readonly MemberRow[] {
+    const known = this.#rowsByName.get(name)
+    if (known !== undefined) return known
+    const rows = this.#membersByName.all(name) as MemberRow[]
+    // What a transaction reads may be taken back, and names that lead nowhere are without number.
+    if (rows.length > 0 && !this.#db.inTransaction) this.#rowsByName.set(name, rows)
+    return rows
   }
 
   allMembers(): MemberRow[] {
@@ -166,6 +175,7 @@ export class MemberStatements {
   }
 
   saveMember(row: MemberRow): void {
+    this.#rowsByName.clear()
     this.#saveMember.run(row)
   }
 
@@ -175,11 +185,13 @@ export class MemberStatements {
   }
 
   removeMember(memberId: string): void {
+    this.#rowsByName.clear()
     this.#removeMember.run(memberId)
   }
 
   /** @returns whether it was active */
   revokeMember(memberId: string): boolean {
+    this.#rowsByName.clear()
     return this.#revokeMember.run(memberId).changes === 1
   }
 

@@ -199,9 +199,25 @@ export function prepareOutboxStatements(db: Database) {
   return {
     /** @returns false when a live row has this client_message_id */
     insertPending(draft: OutboxDraft, now: number): boolean {
-      const { mentions, receipts, ...columns } = draft
-      const record = { ...columns, mentions: encodeMentions(mentions), receipts: receipts ? 1 : 0, now }
-      return sql.insertPending.run(record).changes === 1
+      // Written out: copying the draft with a spread took a quarter of the time of an insert.
+      const { id, clientMessageId, requestFingerprint, destinationKind, destinationRef, priority } = draft
+      const { payload, replyToId, addressed, messageBytes } = draft
+      const { changes } = sql.insertPending.run({
+        id,
+        clientMessageId,
+        requestFingerprint,
+        destinationKind,
+        destinationRef,
+        priority,
+        payload,
+        now,
+        replyToId,
+        mentions: encodeMentions(draft.mentions),
+        addressed,
+        receipts: draft.receipts ? 1 : 0,
+        messageBytes,
+      })
+      return changes === 1
     },
     byId: (id: string) => row('selectById', id),
     byPosition: (position: number) => row('selectByPosition', position),

@@ -69,12 +69,13 @@ export class AcceptSend {
   async #accept(request: SendRequest, headerKey: string | null, toField: string): Promise<SendAnswer> {
     const chosenId = readClientMessageId(headerKey, request.client_message_id)
     const prepared = await this.#preparation.prepare(request, toField)
-    const { resolution } = prepared
+    const { content, named, resolution } = prepared
     const fault = prepared.sizeFault ?? this.#preparation.findDiskFault() ?? (resolution.ok ? null : resolution.fault)
     if (fault !== null || !resolution.ok) return this.#answerDespite(fault, chosenId, prepared)
 
     const draft = buildDraft({
-      ...prepared,
+      content,
+      named,
       names: resolution.names,
       id: this.#runtime.nextId(),
       clientMessageId: chosenId ?? this.#runtime.nextId(),

@@ -113,8 +113,9 @@ export class Resolver {
   }
 
   #lookUpTopic(name: string, field: string): Destination | MeshError {
+    if (this.#members.findTopic(name) !== null) return { kind: 'topic', ref: name }
     const syncedAt = this.#members.topicsSyncedAt()
-    if (this.#members.findTopic(name) !== null || syncedAt === null) return { kind: 'topic', ref: name }
+    if (syncedAt === null) return { kind: 'topic', ref: name }
     return new MeshError('topic_unknown', {
       detail: `there is no topic #${name}`,
       data: { field, near: this.#members.nearTopics(name), directory_synced_at: syncedAt },
