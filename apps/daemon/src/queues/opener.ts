@@ -20,7 +20,10 @@ export interface WorkOpenerOptions {
   readonly lookForSenders: (memberIds: readonly string[]) => Promise<void>
 }
 
-/** Opens messages of queues. For senders whom nobody here knows the directory is read once more before they are judged. */
+/**
+ * Opens messages of queues. What opens was sealed for the queue that it was asked of, whatever the broker says. For senders
+ * whom nobody here knows the directory is read once more before they are judged.
+ */
 export class WorkOpener {
   readonly #options: WorkOpenerOptions
 
@@ -28,16 +31,17 @@ export class WorkOpener {
     this.#options = options
   }
 
-  async open<Item extends SealedWork>(items: readonly Item[]): Promise<readonly OpenedWork<Item>[]> {
-    const opened = items.map((item) => this.#open(item))
+  async open<Item extends SealedWork>(queue: string, items: readonly Item[]): Promise<readonly OpenedWork<Item>[]> {
+    const opened = items.map((item) => this.#open(queue, item))
     const unknown = opened.flatMap(({ item, content }) => (isOfUnknownSender(content) ? [item.sender] : []))
     if (unknown.length === 0) return opened
     await this.#options.lookForSenders([...new Set(unknown)])
-    return opened.map((work) => (isOfUnknownSender(work.content) ? this.#open(work.item) : work))
+    return opened.map((work) => (isOfUnknownSender(work.content) ? this.#open(queue, work.item) : work))
   }
 
-  #open<Item extends SealedWork>(item: Item): OpenedWork<Item> {
-    return { item, content: this.#options.open({ ...item, bytes: Buffer.from(item.sealed, 'base64') }) }
+  #open<Item extends SealedWork>(queue: string, item: Item): OpenedWork<Item> {
+    const destination = { kind: 'queue', ref: queue } as const
+    return { item, content: this.#options.open({ ...item, destination, bytes: Buffer.from(item.sealed, 'base64') }) }
   }
 }
 

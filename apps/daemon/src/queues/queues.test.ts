@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type DeadItem, MeshError, type QueueItem, type Settlement } from '@claudemesh/protocol'
+import { type DeadItem, type Destination, MeshError, type QueueItem, type Settlement } from '@claudemesh/protocol'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { memberIdOf, messageIdOf } from '../../../../test/support/inbox-drafts.ts'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
@@ -35,6 +35,7 @@ class Host {
   readonly takes: (readonly QueueItem[] | MeshError | Promise<readonly QueueItem[]>)[] = []
   readonly settled: Settlement[] = []
   readonly waits: number[] = []
+  readonly openedAs: Destination[] = []
   readonly lookedFor: (readonly string[])[] = []
   dead: readonly DeadItem[] = []
   settleFault: MeshError | null = null
@@ -56,7 +57,10 @@ class Host {
       return { items: params.items.map((item) => ({ broker_message_id: item.broker_message_id, outcome: 'done' })) }
     }) as unknown as WorkQueuesOptions['request'],
     opener: new WorkOpener({
-      open: ({ bytes }) => this.#open(bytes),
+      open: ({ bytes, destination }) => {
+        this.openedAs.push(destination)
+        return this.#open(bytes)
+      },
       lookForSenders: async (memberIds) => {
         this.lookedFor.push(memberIds)
         await nextTurn()
@@ -155,6 +159,12 @@ describe('a take', () => {
     const { messages, undecryptable } = await host.take()
     expect([messages.map(({ message }) => message), undecryptable]).toEqual([['job 1'], 1])
     expect(host.lookedFor).toEqual([[memberIdOf('alice')]])
+  })
+
+  test('takes nothing for work of this queue that was sealed for another place, whatever the broker says of it', async () => {
+    host.takes.push([{ ...itemOf(1), destination: { kind: 'dm', ref: memberIdOf('me') } }])
+    await host.take()
+    expect(host.openedAs).toEqual([{ kind: 'queue', ref: 'jobs' }])
   })
 
   test('gives its messages although others cannot be returned: their leases end by themselves', async () => {

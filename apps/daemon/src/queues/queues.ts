@@ -92,7 +92,7 @@ export class WorkQueues {
   /** Messages that were given up, those included that cannot be opened. */
   async listDead(params: RequestParams<'queues.dead'>): Promise<QueueDeadResponse> {
     const { items, next } = await this.#ask('queues.dead', params)
-    const opened = await this.#options.opener.open(items)
+    const opened = await this.#options.opener.open(params.queue, items)
     const messages = opened.map(({ item, content }): DeadMessage => {
       const { nameOf } = this.#options
       const names = { senderName: nameOf(item.sender), consumerName: nameOf(item.consumer) }
@@ -119,7 +119,7 @@ export class WorkQueues {
     for (;;) {
       const waitMs = Math.max(0, Math.floor(waitUntil - monotonicMs()))
       const items = await this.#takeFor(signal, { ...params, wait_ms: Math.min(params.wait_ms, waitMs) })
-      const opened = await this.#options.opener.open(items)
+      const opened = await this.#options.opener.open(params.queue, items)
       const unopened = opened.filter(({ content }) => !content.opened)
       undecryptable += unopened.length
       if (unopened.length > 0) await this.#refuse(unopened)
