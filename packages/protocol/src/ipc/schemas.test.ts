@@ -6,9 +6,19 @@ import { heartbeatRequestSchema } from './health.ts'
 import { inboxQuerySchema, inboxSearchQuerySchema, markRequestSchema } from './inbox.ts'
 import { profileRequestSchema, topicRequestSchema } from './members.ts'
 import { outboxQuerySchema, pruneRequestSchema, requeueRequestSchema } from './outbox.ts'
+import {
+  queueAckRequestSchema,
+  queueConsumeRequestSchema,
+  queueDeadQuerySchema,
+  queueDeadSelectionSchema,
+  queueExtendRequestSchema,
+  queueNackRequestSchema,
+  queueTakeRequestSchema,
+} from './queues.ts'
 import { sendBatchRequestSchema, sendQuerySchema, sendRequestSchema, topicPostRequestSchema } from './send.ts'
 
 const ulid = '01JD8Z6K3V0000000000000000'
+const lease = { id: ulid, lease_id: ulid }
 const send = { to: '@ada', message: 'tests are green' }
 
 interface Row {
@@ -122,6 +132,57 @@ const rows: readonly Row[] = [
     schema: topicRequestSchema,
     accepted: [{ topic: 'alerts' }],
     rejected: [{}, { topic: '' }, { topic: 'x'.repeat(66) }],
+  },
+  {
+    name: 'consuming a queue',
+    schema: queueConsumeRequestSchema,
+    accepted: [{ queue: 'jobs' }, { queue: 'queue:jobs', max_deliveries: 1_000 }],
+    rejected: [{}, { queue: '' }, { queue: 'jobs', max_deliveries: 0 }, { queue: 'jobs', max_deliveries: 1_001 }],
+  },
+  {
+    name: 'taking work',
+    schema: queueTakeRequestSchema,
+    accepted: [{ queue: 'jobs' }, { queue: 'jobs', limit: 32, lease_ms: 43_200_000, wait_ms: 30_000 }],
+    rejected: [
+      { queue: 'jobs', limit: 33 },
+      { queue: 'jobs', lease_ms: 999 },
+      { queue: 'jobs', wait_ms: 30_001 },
+    ],
+  },
+  {
+    name: 'an acknowledgement of work',
+    schema: queueAckRequestSchema,
+    accepted: [{ items: [lease] }, { items: Array.from({ length: 256 }, () => lease) }],
+    rejected: [
+      { items: [] },
+      { items: [{ id: ulid }] },
+      { items: [{ ...lease, reason: 'x' }] },
+      { items: Array.from({ length: 257 }, () => lease) },
+    ],
+  },
+  {
+    name: 'work that is given back',
+    schema: queueNackRequestSchema,
+    accepted: [{ items: [lease, { ...lease, delay_ms: 604_800_000, reason: 'x'.repeat(64) }] }],
+    rejected: [{ items: [{ ...lease, delay_ms: -1 }] }, { items: [{ ...lease, reason: '' }] }],
+  },
+  {
+    name: 'work that is kept',
+    schema: queueExtendRequestSchema,
+    accepted: [{ items: [{ ...lease, lease_ms: 1_000 }] }],
+    rejected: [{ items: [lease] }],
+  },
+  {
+    name: 'the query of dead work',
+    schema: queueDeadQuerySchema,
+    accepted: [{ queue: 'jobs' }, { queue: 'jobs', after: '7', limit: 32 }],
+    rejected: [{}, { queue: 'jobs', after: ulid }, { queue: 'jobs', limit: 33 }],
+  },
+  {
+    name: 'a selection of dead work',
+    schema: queueDeadSelectionSchema,
+    accepted: [{ queue: 'jobs', ids: [ulid] }],
+    rejected: [{ queue: 'jobs' }, { queue: 'jobs', ids: [] }, { queue: 'jobs', ids: ['x'] }],
   },
   {
     name: 'the query of the events',
