@@ -23,6 +23,8 @@ export interface StartOptions {
 export interface MeshOptions {
   /** Called with each member's name and home before anything is in that home. */
   readonly prepareHome?: (name: string, home: string) => void
+  /** What the members connect to; a broker of their own unless it is told. */
+  readonly broker?: TestBroker
   /** False: the members have joined, and no daemon was ever started. */
   readonly startMembers?: boolean
 }
@@ -34,7 +36,7 @@ export class TestMesh {
 
   /** Makes a mesh whose members know each other; the first one founded it. Everything runs. */
   static async start(names: readonly string[], options: MeshOptions = {}): Promise<TestMesh> {
-    const mesh = new TestMesh(names, await findFreePort())
+    const mesh = new TestMesh(names, { port: await findFreePort(), broker: options.broker })
     for (const member of mesh.members) options.prepareHome?.(member.name, member.home)
     await mesh.broker.start()
     const [founder, ...others] = mesh.members
@@ -50,9 +52,12 @@ export class TestMesh {
     return mesh
   }
 
-  private constructor(names: readonly string[], port: number) {
+  private constructor(
+    names: readonly string[],
+    { port, broker }: { readonly port: number; readonly broker: TestBroker | undefined },
+  ) {
     this.directory = mkdtempSync(join(tmpdir(), 'cm-'))
-    this.broker = new TestBroker(join(this.directory, 'broker'), port)
+    this.broker = broker ?? new TestBroker(join(this.directory, 'broker'), port)
     this.members = names.map((name) => new TestMember(name, join(this.directory, name)))
   }
 
