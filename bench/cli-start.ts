@@ -9,6 +9,7 @@ export const cliStart: Benchmark = {
   figures: [
     { name: 'cli version', about: 'claudemesh --version / node -e 0, in time', target: { atMost: 2.5 } },
     { name: 'cli send', about: 'claudemesh send, daemon running / node -e 0, in time', target: { atMost: 4 } },
+    { name: 'cli send queued', about: 'the same with --wait queued, without the broker', target: { atMost: 4 } },
   ],
   prepare,
 }
@@ -23,10 +24,11 @@ async function prepare(): Promise<Contest> {
     subject: () => ({
       'cli version': time([claudemeshBin, '--version']),
       'cli send': time([claudemeshBin, 'send', '--to', '@bob', 'hello']),
+      'cli send queued': time([claudemeshBin, 'send', '--to', '@bob', '--wait', 'queued', 'hello']),
     }),
     limit: (): Sample => {
       const ms = time(['-e', '0'])
-      return { 'cli version': ms, 'cli send': ms }
+      return { 'cli version': ms, 'cli send': ms, 'cli send queued': ms }
     },
     close: () => mesh.end(),
   }
