@@ -183,6 +183,8 @@ test('a connection that listens for notes and is ended delays what it would have
   const bob = mesh.join('bob')
   const sender = await RawMember.connect(nodes[0].url, mesh.founder)
   const receiver = await RawMember.connect(nodes[1].url, bob)
+  await sender.request('revocations.put', mesh.revoke({ invites: [] }))
+  await receiver.next('event', (frame) => frame.items.some(({ kind }) => kind === 'revocations'))
   for (let n = 0; n < 5; n += 1) {
     const ended = await ask(
       databaseUrl,
@@ -194,6 +196,8 @@ test('a connection that listens for notes and is ended delays what it would have
     const items = await receiver.deliveries(1)
     expect(items.map(textOf)).toEqual([String(n)])
     receiver.acknowledge(items)
+    // What only an event tells is told again, in case that it was missed.
+    await receiver.next('event', (frame) => frame.items.some(({ kind }) => kind === 'revocations'))
     await eventually('both nodes listen again', async () => {
       const listening = await ask(
         databaseUrl,

@@ -180,6 +180,7 @@ describe('seats of several nodes (PostgreSQL)', () => {
     await acceptOne(engine, makeItem(engine, alice, { kind: 'dm', ref: bob.memberId }))
     const claimed = await claim(engine, bob, { connectionId: 'c1' })
     await two.take(request(engine, bob, 'c2', 'prefer_newest', 'same'))
+    expect(await claim(engine, bob, { connectionId: 'c1' }), 'the old one claims nothing more').toEqual([])
     expect(await claim(engine, bob, { connectionId: 'c2' })).toEqual(claimed)
   })
 })

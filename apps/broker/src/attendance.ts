@@ -9,7 +9,7 @@ import type { Runtime } from './runtime.ts'
 import type { Connection } from './socket/connection.ts'
 import { Connections } from './socket/connections.ts'
 import { MeshConnections } from './socket/mesh-connections.ts'
-import { receiveNote } from './socket/receive-note.ts'
+import { receiveNote, tellRevocations } from './socket/receive-note.ts'
 import type { QueueKey } from './store/queues.ts'
 import type { MemberKey } from './store/rows.ts'
 import type { Store } from './store/store.ts'
@@ -42,6 +42,9 @@ export function buildAttendance({ config, store, runtime, cluster, report }: Att
     endAll: () => connections.endAll('service_restart'),
     wake: (member) => deliverer.wake(member),
   })
+  /** Connections that are over and have not given back what they claimed. */
+  const leaving = new Set<Promise<void>>()
+  const receivers = { connections, deliverer, queueWaits, store, report }
   return {
     connections,
     everywhere,
@@ -64,9 +67,12 @@ export function buildAttendance({ config, store, runtime, cluster, report }: Att
     },
     startCluster: () =>
       cluster.start({
-        receive: (note) => receiveNote({ connections, deliverer, queueWaits, store, report }, note),
+        receive: (note) => receiveNote(receivers, note),
         // Who waits for work looks every few seconds anyway.
-        missed: () => void presence.look().catch(report),
+        missed() {
+          presence.look().catch(report)
+          tellRevocations(receivers).catch(report)
+        },
       }),
     /** A connection is over. What it was part of is told, in reverse. */
     leave(connection: Connection): void {
@@ -76,8 +82,18 @@ export function buildAttendance({ config, store, runtime, cluster, report }: Att
       if (connection.identity.options.ephemeral_ttl_ms !== undefined) {
         store.renewLeases([{ meshId, memberId }], runtime.now()).catch(report)
       }
-      presence.left({ meshId, memberId, connectionId })
-      if (connection.wasOpen) deliverer.detach(connection).catch(report)
+      const detached = connection.wasOpen ? deliverer.detach(connection).catch(report) : Promise.resolve()
+      // Its seat goes last: whoever takes the next one finds everything free that this one had claimed, or frees it.
+      const left = detached.then(() => {
+        presence.left({ meshId, memberId, connectionId })
+        leaving.delete(left)
+      })
+      leaving.add(left)
+    },
+    /** Gives back what the connections of this node had. */
+    async close(): Promise<void> {
+      await Promise.all(leaving)
+      await presence.close()
     },
   }
 }

@@ -124,7 +124,7 @@ export class Broker {
     await listener.close()
     this.#server.closeAllConnections()
     await closed
-    await attendance.presence.close()
+    await attendance.close()
     await cluster.close()
     log.info({}, 'stopped')
   }

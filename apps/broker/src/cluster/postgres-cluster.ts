@@ -3,7 +3,8 @@
  *
  * 1. Notes are sent after the transaction that they are about and outside of it: those that wait while others are on
  *    their way go together.
- * 2. A connection that is lost is made again, with growing pauses. What was told meanwhile is lost; `missed` says so.
+ * 2. A connection that is lost is made again, with growing pauses. What was to be told meanwhile is told then; what others
+ *    told is lost, and `missed` says so.
  * 3. The lead is a lock of that connection: whoever loses it leads no more, and another node finds the lock free.
  */
 import { setTimeout as wait } from 'node:timers/promises'
@@ -25,6 +26,8 @@ export class PostgresCluster implements Cluster {
   readonly #lost: (error: unknown) => void
   readonly #outgoing = new OutgoingNotes()
   readonly #stopped = new AbortController()
+  /** What was on its way when the connection broke: it goes again, since nobody would know that it did not arrive. */
+  #unsent: readonly string[] = []
   #client: pg.Client | null = null
   #leads = false
   #sending: Promise<void> | null = null
@@ -136,7 +139,7 @@ export class PostgresCluster implements Cluster {
 
   #send(): void {
     const client = this.#client
-    if (client === null || this.#sending !== null || this.#outgoing.isEmpty) return
+    if (client === null || this.#sending !== null || (this.#outgoing.isEmpty && this.#unsent.length === 0)) return
     this.#sending = this.#flush(client).finally(() => {
       this.#sending = null
       this.#send()
@@ -146,10 +149,14 @@ export class PostgresCluster implements Cluster {
   async #flush(client: pg.Client): Promise<void> {
     // What else is said in this turn of the event loop goes along.
     await new Promise((resolve) => setImmediate(resolve))
+    if (this.#unsent.length === 0) this.#unsent = this.#outgoing.take()
     try {
-      await client.query(statements.notify, [this.#outgoing.take()])
+      await client.query(statements.notify, [this.#unsent])
+      this.#unsent = []
     } catch {
-      // The connection is lost, which its own handler tells. Others look by themselves.
+      // Why is told by whoever waits for the end of the connection, which is now.
+      if (this.#client === client) this.#client = null
+      client.end().catch(() => undefined)
     }
   }
 }

@@ -34,7 +34,8 @@ interface Lane {
   bytes: number
   /** Something may wait in the store. */
   dirty: boolean
-  pumping: boolean
+  /** What is under way; null: nothing. */
+  pumping: Promise<void> | null
   /** When the peer last acknowledged something, or had nothing to acknowledge. */
   progressAt: number
   /** Since when the network takes nothing more; null while it does. */
@@ -76,7 +77,7 @@ export class Deliverer {
       unacknowledged: new Map(),
       bytes: 0,
       dirty: true,
-      pumping: false,
+      pumping: null,
       progressAt: this.#options.runtime.monotonicMs(),
       blockedAt: null,
     }
@@ -86,7 +87,7 @@ export class Deliverer {
     this.#pump(lane)
   }
 
-  /** The connection is gone: what it had claimed is free at once, for another connection of the member. */
+  /** The connection is gone: what it had claimed is free when this returns, for another connection of the member. */
   async detach(target: Target): Promise<void> {
     const lane = this.#lanes.get(target.connectionId)
     if (lane === undefined) return
@@ -94,6 +95,8 @@ export class Deliverer {
     const lanes = this.#lanesOf.get(laneKey(target))
     lanes?.delete(lane)
     if (lanes?.size === 0) this.#lanesOf.delete(laneKey(target))
+    // What it is claiming at this moment is given back as well.
+    await lane.pumping
     await this.#options.store.releaseClaims(target, target.connectionId)
     this.wakeEverywhere(target)
   }
@@ -170,17 +173,16 @@ export class Deliverer {
   }
 
   #pump(lane: Lane): void {
-    if (lane.pumping || !mayPush(lane)) return
-    lane.pumping = true
-    this.#pushWaiting(lane).then(
+    if (lane.pumping !== null || !mayPush(lane)) return
+    lane.pumping = this.#pushWaiting(lane).then(
       () => {
-        lane.pumping = false
+        lane.pumping = null
         // A wake-up may have come between the last claim and this line.
         this.#pump(lane)
       },
       (error: unknown) => {
         // The next look of `watch` tries again.
-        lane.pumping = false
+        lane.pumping = null
         lane.dirty = true
         this.#options.report(error)
       },

@@ -31,6 +31,11 @@ export class Connections {
     remove(this.#byMesh, connection.meshId, connection)
   }
 
+  /** The meshes that have connections here. */
+  get meshIds(): readonly string[] {
+    return [...this.#byMesh.keys()]
+  }
+
   /** Ends one connection, if it is one of this node's. @returns whether it is */
   end(connectionId: string, ending: SeatEnding): boolean {
     const connection = this.#byId.get(connectionId)

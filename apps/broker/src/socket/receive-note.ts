@@ -10,7 +10,7 @@ export interface NoteReceivers {
   readonly connections: Connections
   readonly deliverer: Deliverer
   readonly queueWaits: QueueWaits
-  readonly store: Pick<Store, 'findMember'>
+  readonly store: Pick<Store, 'findMember' | 'findRevocations'>
   readonly report: (error: unknown) => void
 }
 
@@ -41,6 +41,17 @@ export function receiveNote(receivers: NoteReceivers, note: Note): void {
       return
     default:
       note satisfies never
+  }
+}
+
+/**
+ * Notes may have been lost. Of what only events tell, the list in force is told again: whoever missed it would go on
+ * believing somebody who is revoked. Everything else is read anew when it is needed.
+ */
+export async function tellRevocations({ connections, store }: NoteReceivers): Promise<void> {
+  for (const meshId of connections.meshIds) {
+    const number = (await store.findRevocations(meshId))?.list.number
+    if (number !== undefined) connections.broadcast(meshId, [{ kind: 'revocations', number }])
   }
 }
 

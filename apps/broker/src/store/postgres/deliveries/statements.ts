@@ -35,11 +35,17 @@ function toMessage(row: MessageRow): Message {
   }
 }
 
-/** Rows that another connection of the member is claiming at this moment are passed over: they are as good as claimed. */
+/**
+ * Rows that another connection of the member is claiming at this moment are passed over: they are as good as claimed. A
+ * connection that has lost its seat claims nothing more, or a newer one would get what comes first last.
+ */
 const claimDeliveries = prepare(`
-  WITH free AS MATERIALIZED (
+  WITH own_seat AS MATERIALIZED (
+    SELECT s.ending FROM mesh.seat s WHERE s.connection_id = $4 FOR SHARE
+  ), free AS MATERIALIZED (
     SELECT d.delivery_id, d.broker_message_id FROM mesh.delivery_queue d
      WHERE d.mesh_id = $1 AND d.recipient = $2 AND (d.claimed_until IS NULL OR d.claimed_until <= $3)
+       AND NOT EXISTS (SELECT 1 FROM own_seat o WHERE o.ending IS NOT NULL)
      ORDER BY d.delivery_id LIMIT $6 FOR UPDATE SKIP LOCKED
   ), sized AS MATERIALIZED (
     SELECT f.delivery_id, f.broker_message_id, row_number() OVER delivered AS number,

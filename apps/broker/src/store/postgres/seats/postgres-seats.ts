@@ -108,7 +108,7 @@ async function take(session: Session, request: SeatRequest): Promise<SeatOutcome
   const { ended } = outcome
   if (ended.length > 0) {
     await endSeats(session, ended)
-    // Of one whose node is gone nobody else does it for as long as the node is not given up.
+    // They claim nothing more from now on. What they have goes to the new connection first, so that it is in order.
     await freeClaims(session, { seats: ended, rowsMax: claimsMax })
   }
   await addSeat(session, request)
