@@ -106,11 +106,11 @@ async function take(session: Session, request: SeatRequest): Promise<SeatOutcome
   const outcome = judgeSeat(request, await listSeatsOf(session, request))
   if (outcome.kind === 'refused') return outcome
   const { ended } = outcome
-  if (ended.length > 0) {
-    await endSeats(session, ended)
-    // They claim nothing more from now on. What they have goes to the new connection first, so that it is in order.
-    await freeClaims(session, { seats: ended, rowsMax: claimsMax })
-  }
+  if (ended.length > 0) await endSeats(session, ended)
+  // They claim nothing more from now on. What they have, or one that is over and could not give it back, goes to the new
+  // connection first, so that it is in order.
+  const held = request.policy === 'allow_concurrent' ? ended : [{ ...request, connectionId: '' }]
+  if (held.length > 0) await freeClaims(session, { seats: held, rowsMax: claimsMax })
   await addSeat(session, request)
   return outcome
 }

@@ -202,7 +202,7 @@ const freeDeliveries = prepare(`
     SELECT h.* FROM unnest($1::text[], $2::text[], $3::text[]) AS f (mesh_id, member_id, connection_id) CROSS JOIN LATERAL
            (SELECT d.mesh_id, d.recipient, d.delivery_id, d.claimed_by FROM mesh.delivery_queue d
              WHERE d.mesh_id = f.mesh_id AND d.recipient = f.member_id ORDER BY d.delivery_id LIMIT $4) h
-     WHERE h.claimed_by = f.connection_id)
+     WHERE h.claimed_by = f.connection_id OR f.connection_id = '' AND h.claimed_by IS NOT NULL)
   UPDATE mesh.delivery_queue d SET claimed_by = NULL, claimed_until = NULL FROM held h
    WHERE d.mesh_id = h.mesh_id AND d.recipient = h.recipient AND d.delivery_id = h.delivery_id
      AND d.claimed_by = h.claimed_by`)
@@ -211,12 +211,12 @@ const freeReceipts = prepare(`
     SELECT h.* FROM unnest($1::text[], $2::text[], $3::text[]) AS f (mesh_id, member_id, connection_id) CROSS JOIN LATERAL
            (SELECT r.mesh_id, r.member_id, r.delivery_id, r.claimed_by FROM mesh.receipt r
              WHERE r.mesh_id = f.mesh_id AND r.member_id = f.member_id ORDER BY r.delivery_id LIMIT $4) h
-     WHERE h.claimed_by = f.connection_id)
+     WHERE h.claimed_by = f.connection_id OR f.connection_id = '' AND h.claimed_by IS NOT NULL)
   UPDATE mesh.receipt r SET claimed_by = NULL, claimed_until = NULL FROM held h
    WHERE r.mesh_id = h.mesh_id AND r.member_id = h.member_id AND r.delivery_id = h.delivery_id
      AND r.claimed_by = h.claimed_by`)
 
-/** Gives back what connections have claimed, as far as it stands among so many first rows; the rest ends with its time. */
+/** Gives back what connections (an empty id: whichever of the member) have claimed, as far as it stands among so many first rows; the rest ends with its time. */
 export async function freeClaims(
   session: Session,
   held: { readonly seats: readonly SeatKey[]; readonly rowsMax: number },
