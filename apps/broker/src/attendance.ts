@@ -55,16 +55,7 @@ export function buildAttendance({ config, store, runtime, cluster, report }: Att
     departed: (member: MemberKey, at: number) => tell(member, { online: false, at }),
     /** Something may wait for a member, wherever it is connected. */
     wake: (member: MemberKey) => deliverer.wakeEverywhere(member),
-    /** So many more messages can be taken from a queue. */
-    wakeQueue: (key: QueueKey, messages: number) => {
-      queueWaits.wake(key, messages)
-      cluster.publish({ kind: 'queue', meshId: key.meshId, queue: key.queue, messages })
-    },
-    /** What whoever waits for work of a mesh may have has changed. */
-    wakeQueues: (meshId: string) => {
-      queueWaits.wakeMesh(meshId)
-      cluster.publish({ kind: 'queues', meshId })
-    },
+    ...wakersOfWork(queueWaits, cluster),
     startCluster: () =>
       cluster.start({
         receive: (note) => receiveNote(receivers, note),
@@ -94,6 +85,21 @@ export function buildAttendance({ config, store, runtime, cluster, report }: Att
     async close(): Promise<void> {
       await Promise.all(leaving)
       await presence.close()
+    },
+  }
+}
+
+function wakersOfWork(queueWaits: QueueWaits, cluster: Cluster) {
+  return {
+    /** So many more messages can be taken from a queue. */
+    wakeQueue: (key: QueueKey, messages: number) => {
+      queueWaits.wake(key, messages)
+      cluster.publish({ kind: 'queue', meshId: key.meshId, queue: key.queue, messages })
+    },
+    /** What whoever waits for work of a mesh may have has changed. */
+    wakeQueues: (meshId: string) => {
+      queueWaits.wakeMesh(meshId)
+      cluster.publish({ kind: 'queues', meshId })
     },
   }
 }
