@@ -130,7 +130,7 @@ const definitions = {
     status: 422,
     retryable: false,
     title: 'This broker does not carry messages of that destination kind',
-    hint: 'Send to a member or a topic, or use a newer broker.',
+    hint: 'Use a newer broker; every broker carries messages to members and topics.',
   },
   payload_too_large: {
     status: 413,
@@ -342,7 +342,7 @@ const definitions = {
     status: 500,
     retryable: false,
     title: 'A database file is damaged',
-    hint: 'Run `claudemesh daemon recover`.',
+    hint: 'Keep the file, and restore a backup into a new home with `claudemesh daemon restore`; a broker has its own backup.',
   },
   schema_too_new: {
     status: 500,
@@ -458,7 +458,7 @@ const definitions = {
     status: 422,
     retryable: false,
     title: 'No recipient has a key that can be sealed to',
-    hint: 'Ask the recipient to make new keys: `claudemesh rotate-keypair`.',
+    hint: 'Ask the recipient to make new keys: `claudemesh daemon rotate-keypair`.',
   },
   max_age_exceeded: {
     status: 410,

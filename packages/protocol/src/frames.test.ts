@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readBrokerFrame, readDaemonFrame } from './frames.ts'
-import { frameBytesMax, itemsPerFrameMax } from './limits.ts'
+import { chainLengthMax, frameBytesMax, itemsPerFrameMax } from './limits.ts'
 
 interface Sample {
   readonly type: string
@@ -85,6 +85,15 @@ test('a frame has at most 256 items', () => {
   const ack = (count: number) => readDaemonFrame(JSON.stringify({ type: 'deliver_ack', items: items(count) }))
   expect(ack(itemsPerFrameMax).ok).toBe(true)
   expect(ack(itemsPerFrameMax + 1).ok).toBe(false)
+})
+
+test('a chain has at most 208 certificates', () => {
+  const hello = vectors.accepted.daemon.find((sample) => sample.type === 'hello')
+  const [certificate] = (hello as { readonly chain?: readonly unknown[] } | undefined)?.chain ?? []
+  const read = (length: number) =>
+    readDaemonFrame(JSON.stringify({ ...hello, chain: Array.from({ length }, () => certificate) }))
+  expect(read(chainLengthMax).ok).toBe(true)
+  expect(read(chainLengthMax + 1).ok).toBe(false)
 })
 
 describe('a text that is no frame', () => {
