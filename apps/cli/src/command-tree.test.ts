@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { errorCatalogue } from '@claudemesh/protocol'
 import { Option } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { commandTree, nearestWord, type Resolution, resolveCommand } from './command-tree.ts'
@@ -62,6 +63,16 @@ describe('a typing error', () => {
     test(`${word} is near ${near}`, () => {
       expect(nearestWord(word, ['start', 'stop', 'restart', 'status'])).toBe(near)
     })
+  }
+})
+
+describe('the hint of an error', () => {
+  for (const [code, { hint }] of Object.entries(errorCatalogue)) {
+    for (const [, line = ''] of hint.matchAll(/`claudemesh ([^`]+)`/g)) {
+      test(`${code} names a command that there is: ${line}`, () => {
+        expect(['command', 'help']).toContain(resolveCommand(line.split(' ')).kind)
+      })
+    }
   }
 })
 

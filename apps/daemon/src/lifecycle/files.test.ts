@@ -124,7 +124,7 @@ describe('leaving', () => {
       expect([departure.exitCode, departure.name]).toEqual([exitCode, name])
       expect(departure.remedy).not.toBe('')
     }
-    expect(departureOf(new MeshError('database_corrupt')).remedy).toContain('claudemesh daemon recover')
+    expect(departureOf(new MeshError('database_corrupt')).remedy).toContain('claudemesh daemon restore')
     const closes: [code: number, name: string, exitCode: number][] = [
       [4005, 'member_revoked', 77],
       [4010, 'feature_unavailable', 69],
