@@ -113,7 +113,7 @@ describe('a command', () => {
     const second = consume('--once', '--', 'sh', '-c', 'kill -9 $$')
     expect([second.status, second.stderr]).toEqual([75, expect.stringContaining('given up after 2 deliveries')])
     expect(solo.cli(['queue', 'dead', 'list', queue])).toMatch(/killed_SIGKILL\s+solo\s+hopeless/)
-    expect(solo.cli(['queue', 'dead', 'drop', queue, '--all', '--confirm'])).toBe('1 messages are gone\n')
+    expect(solo.cli(['queue', 'dead', 'drop', queue, '--all', '--confirm'])).toBe('dropped 1 message\n')
     expect(await counts()).toEqual({ waiting: 0, leased: 0, dead: 0 })
   })
 
@@ -202,7 +202,9 @@ describe('a worker', () => {
 
   test('is no consumer any more after `queue leave`, until it starts again', async () => {
     await joinQueue()
-    expect(solo.cli(['queue', 'leave', queue])).toBe(`left queue:${queue}, which has 0 consumers now\n`)
+    expect(solo.cli(['queue', 'leave', queue])).toBe(
+      `queue:${queue} has 0 consumers, and this member is none of them\n`,
+    )
     const sent = solo.run(['send', '--to', `queue:${queue}`, 'early'])
     expect([sent.status, sent.stderr]).toEqual([0, expect.stringContaining('waits: queue_without_consumers')])
     expect(consume('--once', '--', 'sh', '-c', `cat > ${file('body')}`).stderr).toContain('1 done')

@@ -76,6 +76,11 @@ describe('a command line that is wrong', () => {
     })
   }
 
+  test('is told the help of its own command, also for what an option takes', () => {
+    const { stderr } = line.run(['send', '--to', '@x', '--wait', 'sent', 'text'])
+    expect(stderr).toContain('-> See `claudemesh send --help`.')
+  })
+
   test('is a problem document on stderr with --json', () => {
     expect(line.problem(['send', 'text'])).toMatchObject({ code: 'invalid_usage', exitCode: 64, retryable: false })
   })

@@ -11,6 +11,7 @@ import { type Environment, readEnvironment } from './environment.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { Flags, invalidUsage } from './flags.ts'
 import { type OutputStream, Terminal } from './output/terminal.ts'
+import { MeshError } from './protocol.ts'
 import { reportError } from './report-error.ts'
 
 /** @returns the exit code */
@@ -44,7 +45,7 @@ async function dispatch(resolution: Resolution, surroundings: Surroundings): Pro
       const name = ['claudemesh', ...resolution.group].join(' ')
       const meant = resolution.near === null ? '' : `; did you mean ${resolution.near}?`
       const what = resolution.word.startsWith('-') ? 'option' : 'command'
-      throw invalidUsage(`${name} has no ${what} ${resolution.word}${meant}`, `See \`${name} --help\`.`)
+      throw invalidUsage(`${name} has no ${what} ${resolution.word}${meant}`, seeHelp(resolution.group))
     }
     default:
       return resolution satisfies never
@@ -67,7 +68,17 @@ async function runCommand(
   }
   const values: Record<string, unknown> = parser.opts()
   const flags = new Flags(new Map(parser.options.map((option) => [longName(option), optionValue(option, values)])))
-  return await definition.run({ args: parser.args, flags, mesh: flags.text('mesh'), environment, terminal })
+  try {
+    return await definition.run({ args: parser.args, flags, mesh: flags.text('mesh'), environment, terminal })
+  } catch (error) {
+    throw withHelpOf(words, error)
+  }
+}
+
+/** A fault of the command line that names no remedy of its own is answered with the help of the command. */
+function withHelpOf(words: readonly string[], error: unknown): unknown {
+  const isBare = error instanceof MeshError && error.hint === new MeshError('invalid_usage').hint
+  return isBare ? invalidUsage(error.message, seeHelp(words)) : error
 }
 
 /** The option's value under its own name: commander keeps `--no-receipts` as `receipts: false`. */
@@ -120,7 +131,11 @@ function collect(value: string, previous: readonly string[] | undefined): readon
 
 function usageOf(error: CommanderError, words: readonly string[]): Error {
   const detail = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-  return invalidUsage(detail, `See \`claudemesh ${words.join(' ')} --help\`.`)
+  return invalidUsage(detail, seeHelp(words))
+}
+
+function seeHelp(words: readonly string[]): string {
+  return `See \`${['claudemesh', ...words].join(' ')} --help\`.`
 }
 
 async function groupHelp(group: readonly string[]): Promise<string> {
@@ -128,7 +143,8 @@ async function groupHelp(group: readonly string[]): Promise<string> {
   const entries = commandsOf(group)
   const summaries = await Promise.all(entries.map(async ({ load }) => (await load()).summary))
   const title = (entry: CommandEntry) => entry.words.slice(group.length).join(' ')
-  const width = Math.max(...entries.map((entry) => title(entry).length))
+  const globalTitles = globalOptions().map(({ flags }) => flags)
+  const width = Math.max(...[...entries.map(title), ...globalTitles, helpTitle].map(({ length }) => length))
   const lines = entries.map((entry, index) => `  ${title(entry).padEnd(width)}  ${summaries[index] ?? ''}`)
   const globals = globalOptions().map((option) => `  ${option.flags.padEnd(width)}  ${option.description}`)
   return [
@@ -140,10 +156,12 @@ async function groupHelp(group: readonly string[]): Promise<string> {
     '',
     'Options of every command:',
     ...globals,
-    `  ${'-h, --help'.padEnd(width)}  show help; for one command: ${name} <command> --help`,
+    `  ${helpTitle.padEnd(width)}  show help; for one command: ${name} <command> --help`,
     ...(group.length === 0 ? [`  ${'-V, --version'.padEnd(width)}  print the version`, ...firstSteps] : []),
   ].join('\n')
 }
+
+const helpTitle = '-h, --help'
 
 const firstSteps = [
   '',

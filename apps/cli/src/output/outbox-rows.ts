@@ -79,10 +79,16 @@ function tally(receipts: OutboxDetail['receipts']): string | null {
 }
 
 function fullDestination(row: OutboxRowView): string {
-  return row.destination_kind === 'topic' ? `#${row.destination_ref}` : row.destination_ref
+  return destinationPrefixes[row.destination_kind] + row.destination_ref
 }
 
 function shortDestination(row: OutboxRowView): string {
-  if (row.destination_kind === 'topic') return `#${oneLine(row.destination_ref)}`
-  return row.destination_kind === 'dm' ? `${row.destination_ref.slice(0, 12)}…` : oneLine(row.destination_ref)
+  return row.destination_kind === 'dm' ? `${row.destination_ref.slice(0, 12)}…` : oneLine(fullDestination(row))
+}
+
+/** What stands before the name in `send --to`. */
+const destinationPrefixes: Readonly<Record<OutboxRowView['destination_kind'], string>> = {
+  dm: '',
+  topic: '#',
+  queue: 'queue:',
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { oneLine, printable } from './printable.ts'
-import { formatBytes, formatDuration, parseDuration, parseTime } from './quantity.ts'
+import { formatBytes, formatCount, formatDuration, parseDuration, parseTime } from './quantity.ts'
 import { fitWidths, renderTable } from './table.ts'
 import { type OutputStream, Terminal, wantsColour } from './terminal.ts'
 import { displayWidth, truncate } from './width.ts'
@@ -195,4 +195,18 @@ describe('the terminal', () => {
     terminal.printItem({ value: { a: { b: 1 } }, render: () => [] })
     expect(stdout.text).toBe('{"a":{"b":1}}\n')
   })
+})
+
+const counts: readonly { count: number; text: string }[] = [
+  { count: 0, text: '0 messages' },
+  { count: 1, text: '1 message' },
+  { count: 2, text: '2 messages' },
+]
+
+describe('a number of things', () => {
+  for (const { count, text } of counts) {
+    test(`is ${text}`, () => {
+      expect(formatCount(count, 'message')).toBe(text)
+    })
+  }
 })

@@ -56,6 +56,11 @@ export function parseTime(text: string, now: number): number | null {
   return Number.isNaN(at) ? null : at
 }
 
+/** A number of things whose plural ends in s: `1 message`, `2 messages`. */
+export function formatCount(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
+}
+
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
 export function formatBytes(bytes: number): string {

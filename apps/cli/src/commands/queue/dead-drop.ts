@@ -2,6 +2,7 @@ import type { CommandDefinition } from '../../command.ts'
 import { withDaemon } from '../../connection.ts'
 import { exitCodes } from '../../exit-codes.ts'
 import { invalidUsage } from '../../flags.ts'
+import { formatCount } from '../../output/quantity.ts'
 import { eachBatch, readDeadSelection } from '../../work/dead-selection.ts'
 
 export const command: CommandDefinition = {
@@ -30,7 +31,7 @@ export const command: CommandDefinition = {
     const dropped = await withDaemon(invocation, ({ queues }) =>
       eachBatch(queues, selection, async (ids) => (await queues.drop(selection.queue, ids)).dropped),
     )
-    invocation.terminal.print({ value: { dropped }, render: () => [`${dropped} messages are gone`] })
+    invocation.terminal.print({ value: { dropped }, render: () => [`dropped ${formatCount(dropped, 'message')}`] })
     return exitCodes.ok
   },
 }

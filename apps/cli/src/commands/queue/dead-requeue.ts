@@ -1,6 +1,7 @@
 import type { CommandDefinition } from '../../command.ts'
 import { withDaemon } from '../../connection.ts'
 import { exitCodes } from '../../exit-codes.ts'
+import { formatCount } from '../../output/quantity.ts'
 import { eachBatch, readDeadSelection } from '../../work/dead-selection.ts'
 
 export const command: CommandDefinition = {
@@ -17,7 +18,7 @@ export const command: CommandDefinition = {
     const requeued = await withDaemon(invocation, ({ queues }) =>
       eachBatch(queues, selection, async (ids) => (await queues.requeue(selection.queue, ids)).requeued),
     )
-    invocation.terminal.print({ value: { requeued }, render: () => [`${requeued} messages are tried again`] })
+    invocation.terminal.print({ value: { requeued }, render: () => [`requeued ${formatCount(requeued, 'message')}`] })
     return exitCodes.ok
   },
 }

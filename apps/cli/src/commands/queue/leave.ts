@@ -3,6 +3,7 @@ import { withDaemon } from '../../connection.ts'
 import { exitCodes } from '../../exit-codes.ts'
 import { invalidUsage } from '../../flags.ts'
 import { oneLine } from '../../output/printable.ts'
+import { formatCount } from '../../output/quantity.ts'
 
 export const command: CommandDefinition = {
   summary: 'Be a consumer of a queue no longer: what this member has taken goes back',
@@ -15,7 +16,9 @@ export const command: CommandDefinition = {
     const answer = await withDaemon(invocation, async (client) => await client.queues.leave(queue))
     invocation.terminal.print({
       value: answer,
-      render: ({ name, consumers }) => [`left queue:${oneLine(name)}, which has ${consumers} consumers now`],
+      render: ({ name, consumers }) => [
+        `queue:${oneLine(name)} has ${formatCount(consumers, 'consumer')}, and this member is none of them`,
+      ],
     })
     return exitCodes.ok
   },

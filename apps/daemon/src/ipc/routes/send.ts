@@ -39,7 +39,7 @@ export function sendRoutes(o: SendRouteOptions): RouteFamily {
       {
         schema: {
           tags: ['send'],
-          summary: 'Send a message to a member or a topic; the answer is given when it is on disk',
+          summary: 'Send a message to a member, a topic or a work queue; the answer is given when it is on disk',
           body: sendRequestSchema,
           headers: sendHeadersSchema,
           querystring: sendQuerySchema,
