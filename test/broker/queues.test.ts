@@ -130,6 +130,19 @@ describe('a lease', () => {
     ])
   })
 
+  test('can be undone as if it had not been taken, also when it was the last delivery', async () => {
+    const { alice, bob, carol } = await openQueue({ maxDeliveries: 1 })
+    await enqueue(alice, ['unseen'])
+    const item = await takeOne(bob)
+    await carol.request('queues.untake', { queue: 'jobs', lease_id: item.lease_id })
+    expect(await take(carol)).toEqual([])
+    // Somebody who waits gets it at once.
+    const waiting = takeOne(carol)
+    await bob.request('queues.untake', { queue: 'jobs', lease_id: item.lease_id })
+    expect(await waiting).toMatchObject({ broker_message_id: item.broker_message_id, deliveries: 1 })
+    expect(await settle(bob, [item])).toEqual(['lease_lost'])
+  })
+
   test('can be extended, and its message returned with a delay', async () => {
     const { alice, bob, carol } = await openQueue()
     await enqueue(alice, ['work'])

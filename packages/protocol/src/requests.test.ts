@@ -190,6 +190,13 @@ const rows: Record<Operation, Row> = {
       bad: [{}, { items: [message] }, { items: [{ ...leased, deliveries: 0 }] }],
     },
   },
+  'queues.untake': {
+    params: {
+      good: [{ queue: 'builds', lease_id: ulid }],
+      bad: [{}, { queue: 'builds' }, { lease_id: ulid }, { queue: '#builds', lease_id: ulid }],
+    },
+    result: { good: [{}], bad: [null] },
+  },
   'queues.settle': {
     params: {
       good: [

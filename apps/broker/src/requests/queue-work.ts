@@ -90,6 +90,14 @@ function toQueueItem({ message, leaseId, leaseUntil, deliveries }: LeasedMessage
   return { ...toHistoryItem(message), lease_id: leaseId, lease_until: leaseUntil, deliveries }
 }
 
+export const untakeWork: RequestHandler<'queues.untake'> = async ({ store, wakeQueue }, caller, params) => {
+  const { queue, lease_id: leaseId } = params
+  await store.queues.untake(caller, { queue, leaseId })
+  // However many they were: whoever looks hands the wake on while there is more.
+  wakeQueue({ meshId: caller.meshId, queue }, 1)
+  return {}
+}
+
 export const settleWork: RequestHandler<'queues.settle'> = async (dependencies, caller, { items }) => {
   const { store, runtime, wakeQueue, wake, metrics } = dependencies
   const { meshId } = caller

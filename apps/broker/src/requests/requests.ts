@@ -5,7 +5,7 @@ import { pageHistory } from './history.ts'
 import { leaveMesh } from './leave.ts'
 import { listMembers } from './members.ts'
 import { setProfile } from './profile.ts'
-import { settleWork, takeWork } from './queue-work.ts'
+import { settleWork, takeWork, untakeWork } from './queue-work.ts'
 import { consumeQueue, dropDead, leaveQueue, listConsumers, listDead, listQueues, requeueDead } from './queues.ts'
 import { reportRead } from './receipts.ts'
 import { listRecipients } from './recipients.ts'
@@ -30,6 +30,7 @@ const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
   'queues.leave': leaveQueue,
   'queues.recipients': listConsumers,
   'queues.take': takeWork,
+  'queues.untake': untakeWork,
   'queues.settle': settleWork,
   'queues.dead': listDead,
   'queues.requeue': requeueDead,

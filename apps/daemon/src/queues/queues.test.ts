@@ -34,6 +34,7 @@ class Host {
   readonly log = countingLog()
   readonly takes: (readonly QueueItem[] | MeshError | Promise<readonly QueueItem[]>)[] = []
   readonly settled: Settlement[] = []
+  readonly untaken: string[] = []
   readonly waits: number[] = []
   readonly openedAs: Destination[] = []
   readonly lookedFor: (readonly string[])[] = []
@@ -43,12 +44,16 @@ class Host {
   readonly closed = new Map<string, UnopenedReason>()
   onLookedFor: () => void = () => undefined
   readonly queues = new WorkQueues({
-    request: (async (op: string, params: { wait_ms: number; items: Settlement[] }) => {
+    request: (async (op: string, params: { wait_ms: number; items: Settlement[]; lease_id: string }) => {
       if (op === 'queues.take') {
         this.waits.push(params.wait_ms)
         const answer = await (this.takes.shift() ?? [])
         if (answer instanceof MeshError) throw answer
         return { items: answer }
+      }
+      if (op === 'queues.untake') {
+        this.untaken.push(params.lease_id)
+        return {}
       }
       if (op === 'queues.dead') return { items: this.dead, next: '7' }
       if (op !== 'queues.settle') throw new MeshError('not_found')
@@ -174,7 +179,7 @@ describe('a take', () => {
     expect((await host.take()).messages).toHaveLength(1)
   })
 
-  test('whose taker has gone gives back at once what still comes', async () => {
+  test('whose taker has gone undoes at once what still comes: it counts as no delivery', async () => {
     let arrive: (items: readonly QueueItem[]) => void = () => undefined
     host.takes.push(
       new Promise((resolve) => {
@@ -188,9 +193,8 @@ describe('a take', () => {
     expect(await taking).toEqual({ messages: [], undecryptable: 0 })
     arrive([itemOf(1)])
     await settle()
-    expect(host.settled).toMatchObject([
-      { broker_message_id: messageIdOf(1), action: 'nack', delay_ms: 0, reason: 'not_taken' },
-    ])
+    expect(host.untaken).toEqual([itemOf(1).lease_id])
+    expect(host.settled).toEqual([])
   })
 
   test('is refused when too many wait, so that the link has room for others', async () => {

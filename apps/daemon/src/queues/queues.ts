@@ -4,7 +4,7 @@
  * 1. Nothing of it is kept here: what is leased, to whom and until when is the broker's, and outlives this process.
  * 2. A message that cannot be opened is given to no worker. It goes back as `undecryptable`, for another consumer or for
  *    a later time, and is counted.
- * 3. What was taken for somebody who has gone goes back at once.
+ * 3. What was taken for somebody who has gone goes back at once, and that was no delivery.
  */
 import {
   type DeadMessage,
@@ -145,15 +145,16 @@ export class WorkQueues {
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
-    void this.#giveBack(taking)
+    void this.#undo(params.queue, taking)
     return []
   }
 
-  /** Whatever comes of a take that nobody waits for any more. Never rejects. */
-  async #giveBack(taking: Promise<RequestResult<'queues.take'>>): Promise<void> {
+  /** Whatever comes of a take that nobody waits for any more was not taken: no worker has seen it. Never rejects. */
+  async #undo(queue: string, taking: Promise<RequestResult<'queues.take'>>): Promise<void> {
     try {
       const { items } = await taking
-      if (items.length > 0) await this.settle(items.map((item) => ({ ...leaseOf(item), ...returned('not_taken', 0) })))
+      const leases = new Set(items.map((item) => item.lease_id))
+      for (const leaseId of leases) await this.#ask('queues.untake', { queue, lease_id: leaseId })
     } catch (error) {
       // The lease ends by itself.
       if (!(error instanceof MeshError)) throw error

@@ -152,6 +152,11 @@ export const queueOperations = {
     ),
     result: Type.Object({ items: Type.Array(queueItemSchema, { maxItems: queueTakeMax }) }),
   },
+  /** Undoes a take whose answer reaches nobody: what is still leased by it was not taken, and no delivery is counted. */
+  'queues.untake': {
+    params: Type.Object({ queue: queueName, lease_id: ulid }, closed),
+    result: Type.Object({}),
+  },
   /** One outcome per item, in the order of the items. Repeating it after a lost answer is answered as the first was. */
   'queues.settle': {
     params: Type.Object({ items: Type.Array(settlementSchema, { minItems: 1, maxItems: itemsPerFrameMax }) }, closed),
