@@ -75,6 +75,18 @@ describe('a server', () => {
     expect(await ask(url, `SELECT 1 FROM pg_namespace WHERE nspname = 'mesh'`)).toEqual([])
   })
 
+  test.each([
+    { what: 'has no such database', change: { pathname: '/no_such_database' }, says: /no database of that name/ },
+    { what: 'knows no such user', change: { username: 'no_such_user' }, says: /user or the password/ },
+    { what: 'is not there', change: { hostname: '127.0.0.1', port: '1' }, says: /cannot be reached/ },
+  ])('that $what is reported as just that', async ({ change, says }) => {
+    const url = Object.assign(new URL(await emptyDatabase()), change).href
+    await expect(open(url)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      message: expect.stringMatching(says),
+    })
+  })
+
   test('that takes no writes is not ready, and says why', async () => {
     const url = await emptyDatabase()
     await (await open(url)).ping()

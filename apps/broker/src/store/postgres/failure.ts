@@ -12,7 +12,12 @@ interface Failure {
 
 const full: Failure = { code: 'insufficient_storage', detail: 'the disk of the database is full' }
 const lost: Failure = { code: 'storage_unavailable', detail: 'the connection to the database was lost' }
-const refused: Failure = { code: 'storage_unavailable', detail: 'the database takes no connection from this broker' }
+const unreachable: Failure = { code: 'storage_unavailable', detail: 'the server of the database cannot be reached' }
+const refused: Failure = {
+  code: 'storage_unavailable',
+  detail: 'the database does not take the user or the password of its URL',
+}
+const unknown: Failure = { code: 'storage_unavailable', detail: 'the server has no database of that name' }
 const busy: Failure = { code: 'storage_unavailable', detail: 'the database took too long' }
 const damaged: Failure = { code: 'storage_unavailable', detail: 'the disk of the database failed, or it is damaged' }
 const readOnly: Failure = { code: 'storage_unavailable', detail: 'the database takes no writes' }
@@ -24,7 +29,7 @@ const bySqlState: Readonly<Record<string, Failure>> = {
   '25006': readOnly,
   '25P03': busy,
   '28': refused,
-  '3D000': refused,
+  '3D000': unknown,
   '40001': contended,
   '40P01': contended,
   '53': { code: 'storage_unavailable', detail: 'the database is out of memory, connections or locks' },
@@ -36,6 +41,16 @@ const bySqlState: Readonly<Record<string, Failure>> = {
   XX002: damaged,
 }
 
+/** What the operating system says when there is nobody to connect to. */
+const unreachableCodes: ReadonlySet<unknown> = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+])
+
 /**
  * The error that a failure of the database is reported as; any other thrown value is handed back as it is.
  *
@@ -44,8 +59,12 @@ const bySqlState: Readonly<Record<string, Failure>> = {
 export function toStorageError(error: unknown, { connected }: { readonly connected: boolean }): unknown {
   if (error instanceof MeshError) return error
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
-  const failure = bySqlState[state] ?? bySqlState[state.slice(0, 2)] ?? (connected ? null : lost)
+  const failure = bySqlState[state] ?? bySqlState[state.slice(0, 2)] ?? (connected ? null : withoutState(error))
   return failure === null ? error : new MeshError(failure.code, { detail: failure.detail, cause: error })
+}
+
+function withoutState(error: unknown): Failure {
+  return error instanceof Error && 'code' in error && unreachableCodes.has(error.code) ? unreachable : lost
 }
 
 /** Whether the same transaction, run again from its start, may go through. */
