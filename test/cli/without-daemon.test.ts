@@ -53,6 +53,10 @@ const usageErrors: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ['daemon', 'backup'], says: /--out is missing/ },
   { args: ['daemon', 'backup', '--out', '/nonexistent/x'], says: /the passphrase is empty/ },
   { args: ['daemon', 'backup', '--out', 'x', '--passphrase', 'secret'], says: /unknown option/ },
+  {
+    args: ['broker', 'backup', '--data', '/nonexistent', '--out', 'x'],
+    says: /no database of a broker[^]*with --data/,
+  },
   { args: ['daemon', 'restore'], says: /--in is missing/ },
   { args: ['daemon', 'restore', '--in', '/nonexistent'], says: /cannot read \/nonexistent/ },
   { args: ['member', 'revoke'], says: /missing required argument/ },
