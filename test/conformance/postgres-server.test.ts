@@ -80,8 +80,9 @@ describe('a server', () => {
     { what: 'knows no such user', change: { username: 'no_such_user' }, says: /user or the password/ },
     { what: 'is not there', change: { hostname: '127.0.0.1', port: '1' }, says: /cannot be reached/ },
   ])('that $what is reported as just that', async ({ change, says }) => {
-    const url = Object.assign(new URL(await emptyDatabase()), change).href
-    await expect(open(url)).rejects.toMatchObject({
+    const url = new URL(await emptyDatabase())
+    Object.assign(url, change)
+    await expect(open(url.href)).rejects.toMatchObject({
       code: 'storage_unavailable',
       message: expect.stringMatching(says),
     })
