@@ -55,7 +55,7 @@ const usageErrors: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ['daemon', 'backup', '--out', 'x', '--passphrase', 'secret'], says: /unknown option/ },
   {
     args: ['broker', 'backup', '--data', '/nonexistent', '--out', 'x'],
-    says: /no database of a broker[^]*with --data/,
+    says: /no database of a broker[\s\S]*with --data/,
   },
   { args: ['daemon', 'restore'], says: /--in is missing/ },
   { args: ['daemon', 'restore', '--in', '/nonexistent'], says: /cannot read \/nonexistent/ },
