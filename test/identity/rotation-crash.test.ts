@@ -4,7 +4,6 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import {
   beginRotation,
   boxKeyId,
@@ -19,6 +18,7 @@ import {
 } from '@claudemesh/identity'
 import { meshFilePath } from '@claudemesh/protocol'
 import { describe, expect, test } from 'vitest'
+import { bundledChild } from '../support/child.ts'
 import { foundHome, type TestHome } from '../support/home.ts'
 
 /** In the order in which a rotation passes them. The first four files written: archive, intent, keys, mesh. */
@@ -152,13 +152,13 @@ function pathsOf({ home, slug, paths }: TestHome): RotationPaths {
   }
 }
 
-/** Runs `children/rotate.mjs`, which uses the built packages, to its end. */
+/** Runs `children/rotate.mjs` to its end. */
 function rotate(
   verb: 'begin' | 'finish',
   host: TestHome,
   limits: { readonly crashAt?: string; readonly fileKibibytesMax?: number } = {},
 ) {
-  const script = fileURLToPath(new URL('./children/rotate.mjs', import.meta.url))
+  const script = bundledChild('identity/children/rotate.mjs')
   const command = [process.execPath, script, verb, JSON.stringify(pathsOf(host)), String(Date.now())]
   const { crashAt = '', fileKibibytesMax = 'unlimited' } = limits
   return spawnSync('bash', ['-c', `ulimit -f ${fileKibibytesMax} && exec "$@"`, 'limited', ...command], {

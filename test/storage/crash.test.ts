@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { closeDatabase, type Database, openDatabase, schemaVersion } from '@claudemesh/storage'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { startChild } from '../support/child.ts'
 import { scratchDirectory, writeMigrations } from '../support/scratch-directory.ts'
-import { startChild } from './child.ts'
 
 const first = { '001-init.sql': 'CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;' }
 const second = { ...first, '002-more.sql': 'CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;' }
@@ -38,7 +38,9 @@ describe('a process killed in the middle of its writing', () => {
   test.each(rows)('at $point: $stored rows are there, $acknowledged of them acknowledged', async (row) => {
     const notes = notesIn(scratchDirectory())
     const environment = { CLAUDEMESH_CRASH_AT: row.point }
-    const writer = startChild('write-notes.mjs', [notes.path, notes.schemaPath, '4', '1024'], { environment })
+    const writer = startChild('storage/children/write-notes.mjs', [notes.path, notes.schemaPath, '4', '1024'], {
+      environment,
+    })
     expect(await writer.exited).toMatchObject({ signal: 'SIGKILL', stderr: '' })
     expect(writer.lines).toEqual(upTo(row.acknowledged).map(String))
     expect(storedIds(reopen(notes))).toEqual(upTo(row.stored))
@@ -48,7 +50,7 @@ describe('a process killed in the middle of its writing', () => {
     const kills = 5
     for (let round = 1; round <= kills; round += 1) {
       const notes = notesIn(scratchDirectory())
-      const writer = startChild('write-notes.mjs', [notes.path, notes.schemaPath, '16', '1024'])
+      const writer = startChild('storage/children/write-notes.mjs', [notes.path, notes.schemaPath, '16', '1024'])
       await writer.printed(round * 150)
       writer.process.kill('SIGKILL')
       await writer.exited
@@ -68,7 +70,7 @@ describe('a migration', () => {
       closeDatabase(reopen(notesIn(directory)))
       const notes = notesIn(directory, second)
       const environment = { CLAUDEMESH_CRASH_AT: point }
-      const killed = startChild('open-database.mjs', [notes.path, notes.schemaPath], { environment })
+      const killed = startChild('storage/children/open-database.mjs', [notes.path, notes.schemaPath], { environment })
       expect(await killed.exited).toMatchObject({ signal: 'SIGKILL', stderr: '' })
       const older = reopen(notesIn(directory))
       expect(schemaVersion(older)).toBe(1)
@@ -84,7 +86,9 @@ describe('a migration', () => {
     const rounds = 3
     for (let round = 0; round < rounds; round += 1) {
       const notes = notesIn(scratchDirectory(), files)
-      const starters = Array.from({ length: 4 }, () => startChild('open-database.mjs', [notes.path, notes.schemaPath]))
+      const starters = Array.from({ length: 4 }, () =>
+        startChild('storage/children/open-database.mjs', [notes.path, notes.schemaPath]),
+      )
       for (const starter of starters) {
         expect(await starter.exited).toEqual({ code: 0, signal: null, stderr: '' })
         expect(starter.lines).toEqual(['2'])
@@ -105,13 +109,15 @@ describe('a file replaced while the process is killed', () => {
     const directory = scratchDirectory()
     const path = join(directory, 'file')
     writeFileSync(path, 'old')
-    const killed = startChild('replace-file.mjs', [path, 'new'], { environment: { CLAUDEMESH_CRASH_AT: point } })
+    const killed = startChild('storage/children/replace-file.mjs', [path, 'new'], {
+      environment: { CLAUDEMESH_CRASH_AT: point },
+    })
     expect((await killed.exited).signal).toBe('SIGKILL')
     expect(readFileSync(path, 'utf8')).toBe(content)
     expect(readdirSync(directory).filter((name) => name.startsWith('.') && name.endsWith('.tmp'))).toHaveLength(
       leftOver,
     )
-    const next = startChild('replace-file.mjs', [path, 'newest'])
+    const next = startChild('storage/children/replace-file.mjs', [path, 'newest'])
     expect((await next.exited).code).toBe(0)
     expect(readFileSync(path, 'utf8')).toBe('newest')
   })
@@ -119,7 +125,9 @@ describe('a file replaced while the process is killed', () => {
   test('a point of another name, or a pass too few, kills nothing', async () => {
     for (const setting of ['atomic_file', 'atomic_file.before_rename:2', 'other:1', '']) {
       const path = join(scratchDirectory(), 'file')
-      const writer = startChild('replace-file.mjs', [path, 'new'], { environment: { CLAUDEMESH_CRASH_AT: setting } })
+      const writer = startChild('storage/children/replace-file.mjs', [path, 'new'], {
+        environment: { CLAUDEMESH_CRASH_AT: setting },
+      })
       expect(await writer.exited, setting).toMatchObject({ code: 0, signal: null })
     }
   })
@@ -129,7 +137,9 @@ describe('a disk that refuses a write', () => {
   test('fails that batch and every later one, and what was acknowledged before is there at the next start', async () => {
     const notes = notesIn(scratchDirectory())
     const fileBytesMax = 512 * 1024
-    const writer = startChild('write-notes.mjs', [notes.path, notes.schemaPath, '8', '4096'], { fileBytesMax })
+    const writer = startChild('storage/children/write-notes.mjs', [notes.path, notes.schemaPath, '8', '4096'], {
+      fileBytesMax,
+    })
     expect(await writer.exited).toMatchObject({ code: 0, stderr: '' })
     const acknowledged = writer.lines.slice(0, -1)
     expect(writer.lines.at(-1)).toBe('storage_failed storage_failed')

@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileLock, isLocked } from '@claudemesh/storage'
 import { expect, test } from 'vitest'
+import { type Child, startChild } from '../support/child.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
-import { type Child, startChild } from './child.ts'
 
 /** Starts a process that is ready to take locks. */
 async function startHolder(): Promise<Child> {
-  const holder = startChild('hold-lock.mjs', [])
+  const holder = startChild('storage/children/hold-lock.mjs', [])
   await holder.printed(1)
   return holder
 }

@@ -1,2 +1,9 @@
 /** What of the protocol runs here. Everything else this package takes from it is types, which cost nothing at start. */
-export { createIdSource, type DaemonPaths, daemonPaths, fromProblem, MeshError } from '@claudemesh/protocol/plain'
+export {
+  createIdSource,
+  type DaemonPaths,
+  daemonPaths,
+  fromProblem,
+  MeshError,
+  parseRetryAfter,
+} from '@claudemesh/protocol/plain'

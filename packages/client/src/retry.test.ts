@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@claudemesh/protocol'
 import { describe, expect, test } from 'vitest'
 import { MeshError } from './protocol.ts'
-import { type Attempt, parseRetryAfter, type RetryPolicy, retryDelayMs } from './retry.ts'
+import { type Attempt, type RetryPolicy, retryDelayMs } from './retry.ts'
 
 const policy: RetryPolicy = { retryMsMax: 5_000, awaitDaemon: false }
 
@@ -90,22 +90,4 @@ describe('the retry decision', () => {
     const late = { ...attempt('daemon_busy', { reached: true, repeatable: true }), elapsedMs: 4_990 }
     expect(retryDelayMs(policy, late)).toBeNull()
   })
-})
-
-const now = Date.UTC(2026, 10, 21, 8, 0, 0)
-const headers: readonly { header: string | null; ms: number | null }[] = [
-  { header: null, ms: null },
-  { header: '0', ms: 0 },
-  { header: '7', ms: 7_000 },
-  { header: 'Sat, 21 Nov 2026 08:00:30 GMT', ms: 30_000 },
-  { header: 'Sat, 21 Nov 2026 07:00:00 GMT', ms: 0 },
-  { header: 'soon', ms: null },
-]
-
-describe('the Retry-After header', () => {
-  for (const { header, ms } of headers) {
-    test(`${header} is ${ms}`, () => {
-      expect(parseRetryAfter(header, now)).toBe(ms)
-    })
-  }
 })

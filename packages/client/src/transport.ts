@@ -11,8 +11,8 @@
 import type { IncomingMessage } from 'node:http'
 import { Connections } from './connections.ts'
 import type { Endpoint } from './discover.ts'
-import { fromProblem, MeshError } from './protocol.ts'
-import { type Failure, parseRetryAfter, type RetryPolicy, retryDelayMs } from './retry.ts'
+import { fromProblem, MeshError, parseRetryAfter } from './protocol.ts'
+import { type Failure, type RetryPolicy, retryDelayMs } from './retry.ts'
 import type { ClientRuntime } from './runtime.ts'
 
 /** What may stand in a query string. */

@@ -5,6 +5,7 @@ export {
   type ChainVerdict,
   clockToleranceMs,
   countRotations,
+  judgeVerifiedChain,
   type VerifiedMember,
   verifyChain,
   verifyChainInTurns,

@@ -90,9 +90,13 @@ describe('a rotation', () => {
   })
 
   test('does not take place when there are as many in the chain as there may be', () => {
+    let last = { keys, chain }
     for (let epoch = 1; epoch <= limits.chainRotationsMax; epoch += 1) {
-      beginRotation(paths, { newKeys: generateMemberKeys(), now: now + epoch })
+      const newKeys = generateMemberKeys()
+      last = { keys: newKeys, chain: [...rotateMember({ ...last, newKeys, now: now + epoch })] }
     }
+    writeKeyFile(paths.keypair, last.keys)
+    writeMeshFile(paths.mesh, { ...file, chain: last.chain })
     const before = snapshot()
     const error = errorOf(() => beginRotation(paths, { newKeys: generateMemberKeys(), now: now + day }))
     expect(error.code).toBe('rotation_impossible')

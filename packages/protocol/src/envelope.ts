@@ -16,10 +16,14 @@ const lengthBytes = 4
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export function encodeEnvelope(envelope: Envelope): Buffer {
-  const meta = Buffer.from(envelope.metaCanonicalJson, 'utf8')
-  const length = Buffer.alloc(lengthBytes)
-  length.writeUInt32BE(meta.length)
-  return Buffer.concat([length, meta, envelope.body])
+  const { metaCanonicalJson, body } = envelope
+  const metaBytes = metaCanonicalJson === '' ? 0 : Buffer.byteLength(metaCanonicalJson)
+  const bodyStart = lengthBytes + metaBytes
+  const bytes = Buffer.allocUnsafe(bodyStart + body.length)
+  bytes.writeUInt32BE(metaBytes)
+  if (metaBytes > 0) bytes.write(metaCanonicalJson, lengthBytes, 'utf8')
+  bytes.set(body, bodyStart)
+  return bytes
 }
 
 /** What came out of an envelope. `meta` is null when there is none. */

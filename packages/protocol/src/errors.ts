@@ -1,3 +1,5 @@
+import { artifactErrors } from './artifact-errors.ts'
+
 /**
  * The catalogue of every error this software answers with. A code is API: it never changes its meaning and is
  * never reused. `status` is the HTTP status of the problem document, `retryable` says whether the same request can
@@ -472,6 +474,7 @@ const definitions = {
     title: 'No answer came in time',
     hint: 'It is tried again by itself.',
   },
+  ...artifactErrors,
 } as const satisfies Record<string, ErrorDefinition>
 
 /** A stable error code, the `code` member of every problem document. */

@@ -43,7 +43,8 @@ export function requestFingerprint(input: FingerprintInput): Buffer {
   for (const field of fields) {
     if (!isCarriableText(field)) throw new TypeError('a fingerprint field contains U+0000 or a lone surrogate')
   }
-  return hash('sha256', fields.join('\u0000'), 'buffer')
+  // Its own way to a buffer takes twice as long.
+  return Buffer.from(hash('sha256', fields.join('\u0000'), 'binary'), 'binary')
 }
 
 /** The fingerprint of a sealed message as it travels: both ends compute it from the same bytes. */

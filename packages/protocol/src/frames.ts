@@ -168,7 +168,7 @@ const brokerEvent = Type.Union([
 ])
 
 /** Frames that a daemon sends. */
-const daemonFrames = {
+export const daemonFrames = {
   hello: Type.Object(
     {
       type: Type.Literal('hello'),
@@ -224,7 +224,7 @@ const daemonFrames = {
 } as const satisfies Record<string, TObject>
 
 /** Frames that a broker sends. */
-const brokerFrames = {
+export const brokerFrames = {
   challenge: Type.Object({
     type: Type.Literal('challenge'),
     nonce: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),

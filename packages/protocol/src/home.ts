@@ -28,6 +28,8 @@ export interface DaemonPaths {
   readonly keypairArchive: string
   /** There while a rotation of the keys is decided and not yet carried out. */
   readonly rotationIntent: string
+  /** There from the first file of a restore to its last: what a home without a mesh file holds may be written over then. */
+  readonly restoreBegun: string
   /** The host that this member was last accepted on. */
   readonly hostFingerprint: string
   readonly config: string
@@ -62,6 +64,7 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     keypair: `${directory}/keypair.json`,
     keypairArchive: `${directory}/keypair-archive.json`,
     rotationIntent: `${directory}/rotation-intent.json`,
+    restoreBegun: `${directory}/restore-begun`,
     hostFingerprint: `${directory}/host_fingerprint.json`,
     config: `${directory}/config.toml`,
     outboxDatabase: `${directory}/outbox.db`,

@@ -255,3 +255,4 @@ export {
   type RequestParams,
   type RequestResult,
 } from './requests.ts'
+export { parseRetryAfter } from './retry-after.ts'

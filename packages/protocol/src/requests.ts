@@ -14,7 +14,8 @@ const topicName = Type.String({ pattern: topicNamePattern })
 const issuerChain = Type.Array(certificateSchema, { maxItems: chainLengthMax })
 const pageLimit = Type.Integer({ minimum: 1, maximum: 256 })
 
-const operations = {
+/** Every operation with the forms of its parameters and of its result. */
+export const operations = {
   /** Members in order of their ids; `next` continues, null ends. */
   'members.list': {
     params: Type.Object({ after: Type.Optional(Type.String({ pattern: memberIdPattern })), limit: pageLimit }, closed),

@@ -13,7 +13,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { canonicalJson, MeshError } from '@claudemesh/protocol'
-import { argon2idAsync } from '@noble/hashes/argon2.js'
 import { decrypt, encrypt, keyBytes, nonceBytes, tagBytes } from './xchacha.ts'
 
 /** The cost of one guess (RFC 9106 §3.1). */
@@ -24,7 +23,7 @@ export interface PassphraseParams {
   readonly lanes: number
 }
 
-/** RFC 9106 §4, second recommended option: about a second. */
+/** RFC 9106 §4, second recommended option: a third of a second. */
 const defaultParams: PassphraseParams = { memoryKib: 64 * 1024, passes: 3, lanes: 4 }
 
 /** What is accepted, of our own and of a file. Argon2 itself wants at least 8 KiB per lane. */
@@ -59,6 +58,8 @@ export async function sealWithPassphrase(
 export async function openWithPassphrase(bytes: Uint8Array, passphrase: string): Promise<Buffer> {
   const file = readFile(bytes)
   if (file === null) throw new MeshError('passphrase_file_invalid')
+  // Nothing is sealed with it.
+  if (passphrase === '') throw new MeshError('passphrase_wrong')
   const { header, preamble, ciphertext } = file
   const key = await stretch(passphrase, header)
   const plaintext = decrypt({ key, nonce: header.nonce, associatedData: preamble, ciphertext })
@@ -133,12 +134,16 @@ function areWithinBounds(params: PassphraseParams): boolean {
   )
 }
 
-/** Asynchronous, because it takes long enough for others to notice. */
 async function stretch(passphrase: string, { params, salt }: FileHeader): Promise<Uint8Array> {
-  return argon2idAsync(Buffer.from(passphrase.normalize('NFC'), 'utf8'), salt, {
-    m: params.memoryKib,
-    t: params.passes,
-    p: params.lanes,
-    dkLen: keyBytes,
+  // Backups are rare, and whoever makes none need not have it in memory.
+  const { argon2id } = await import('hash-wasm')
+  return argon2id({
+    password: Buffer.from(passphrase.normalize('NFC'), 'utf8'),
+    salt,
+    memorySize: params.memoryKib,
+    iterations: params.passes,
+    parallelism: params.lanes,
+    hashLength: keyBytes,
+    outputType: 'binary',
   })
 }

@@ -23,13 +23,32 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, options
   const directory = dirname(path)
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
-    writeSynced(temporary, data, options.mode)
+    writeAndSync(openSync(temporary, 'wx', options.mode), data, options.mode)
     crashPoint('atomic_file.before_rename')
     renameSync(temporary, path)
     crashPoint('atomic_file.renamed')
     syncDirectory(directory)
   } catch (error) {
     rmSync(temporary, { force: true })
+    throw toStorageError(error, path)
+  }
+}
+
+/**
+ * Makes a file that is not there yet. When this returns, its content and its name survive a power cut; a failure leaves
+ * no file.
+ *
+ * @param options `mode`: the permission bits of the file, whatever the umask says
+ * @throws EEXIST and whatever else keeps the file from being made as it is; MeshError `insufficient_storage` or
+ *   `storage_failed` after that
+ */
+export function writeNewFile(path: string, data: string | Uint8Array, options: { readonly mode: number }): void {
+  const descriptor = openSync(path, 'wx', options.mode)
+  try {
+    writeAndSync(descriptor, data, options.mode)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    rmSync(path, { force: true })
     throw toStorageError(error, path)
   }
 }
@@ -44,8 +63,7 @@ export function syncDirectory(path: string): void {
   }
 }
 
-function writeSynced(path: string, data: string | Uint8Array, mode: number): void {
-  const descriptor = openSync(path, 'wx', mode)
+function writeAndSync(descriptor: number, data: string | Uint8Array, mode: number): void {
   try {
     fchmodSync(descriptor, mode)
     writeFileSync(descriptor, data)

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
 import BetterSqlite3 from 'better-sqlite3'
 import { syncDirectory } from './atomic-file.ts'
+import { findDamage } from './find-damage.ts'
 import { assertPrivateFile } from './private-path.ts'
 import { toStorageError } from './storage-error.ts'
 
@@ -62,8 +63,8 @@ function copy(path: string, temporary: string): void {
 function assertSound(temporary: string): void {
   const db = new BetterSqlite3(temporary, { readonly: true })
   try {
-    const verdict: unknown = db.pragma('quick_check(1)', { simple: true })
-    if (verdict !== 'ok') throw new MeshError('database_corrupt', { detail: `the copy is damaged: ${verdict}` })
+    const damage = findDamage(db)
+    if (damage !== null) throw new MeshError('database_corrupt', { detail: `the copy is damaged: ${damage}` })
   } finally {
     db.close()
   }

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
   openSync,
@@ -12,7 +13,15 @@ import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import { scratchDirectory, writeMigrations } from '../../../test/support/scratch-directory.ts'
-import { assertLibrary, checkIntegrity, checkpoint, closeDatabase, libraryVersion, openDatabase } from './database.ts'
+import {
+  assertLibrary,
+  checkIntegrity,
+  checkpoint,
+  closeDatabase,
+  libraryVersion,
+  openDatabase,
+  synced,
+} from './database.ts'
 import { type Database, immediate } from './transaction.ts'
 
 const schema = { '001-init.sql': 'CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;' }
@@ -60,6 +69,25 @@ describe('what a handle is set to', () => {
     const directory = scratchDirectory()
     closeDatabase(openIn(directory))
     const db = openIn(directory)
+    expect(db.pragma('synchronous', { simple: true })).toBe(2)
+    closeDatabase(db)
+  })
+
+  test('where the log is synced at checkpoints, one commit can be asked for that is synced itself', () => {
+    const migrations = writeMigrations(scratchDirectory(), schema)
+    const path = join(scratchDirectory(), 'note.db')
+    const db = openDatabase({ path, migrations, now: Date.now, syncs: 'checkpoints' })
+    const level = () => db.pragma('synchronous', { simple: true })
+    expect(level()).toBe(1)
+    expect(synced(db, level)).toBe(2)
+    expect(() => synced(db, () => expect.unreachable())).toThrow()
+    expect(level()).toBe(1)
+    closeDatabase(db)
+  })
+
+  test('where every commit is synced, none is asked for by itself', () => {
+    const db = openIn(scratchDirectory())
+    expect(() => synced(db, () => undefined)).toThrow('every commit of this database is synced')
     expect(db.pragma('synchronous', { simple: true })).toBe(2)
     closeDatabase(db)
   })
@@ -207,7 +235,8 @@ describe('a start is refused', () => {
   test('when others may read the file, with the command that mends it', () => {
     const directory = scratchDirectory()
     const path = join(directory, 'note.db')
-    writeFileSync(path, '', { mode: 0o644 })
+    writeFileSync(path, '')
+    chmodSync(path, 0o644)
     expect(() => openIn(directory)).toThrow(
       expect.objectContaining({ code: 'unsafe_permissions', data: { command: `chmod 600 ${path}` } }),
     )

@@ -2,19 +2,26 @@
  * Opening and closing a SQLite database.
  *
  * 1. A commit on a handle from here is on the disk when it returns: WAL with synchronous=FULL, set and read back. The
- *    build of SQLite in use defaults to less, and a handle that trusts the default loses acknowledged rows.
+ *    build of SQLite in use defaults to less, and a handle that trusts the default loses acknowledged rows. Only where
+ *    `syncs` asks for it, a power cut may take the last commits, whole ones and the last ones first; see `synced`.
  * 2. A file that is damaged is refused as it was found, and so is a library with known data loss.
  * 3. The file and its companions are readable by their owner alone.
  * 4. Opening costs a bounded time whatever the size of the file; see `checkIntegrity`.
+ * 5. What the log shows is on the disk before anything is written behind it or moved out of it, also after an fsync of
+ *    it has failed; see `rewritten-file.ts`.
  */
 import { closeSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
 import BetterSqlite3 from 'better-sqlite3'
+import { syncDirectory } from './atomic-file.ts'
+import { findDamage } from './find-damage.ts'
 import { migrate } from './migrate.ts'
 import { assertPrivateFile } from './private-path.ts'
+import { rewriteSynced } from './rewritten-file.ts'
 import { readEndsOfTables, readLibraryVersion } from './statements.ts'
 import { saysCorrupt, saysRollbackNeeded, toStorageError } from './storage-error.ts'
-import { type Database, isBroken, noteFailure } from './transaction.ts'
+import { type Database, immediate, isBroken, noteFailure, type Tx } from './transaction.ts'
 
 export interface OpenDatabaseOptions {
   readonly path: string
@@ -22,6 +29,11 @@ export interface OpenDatabaseOptions {
   readonly migrations: URL
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /**
+   * When the log is synced: with each commit unless said otherwise. `checkpoints` is for what can be made again from
+   * another database: a power cut, and nothing else, may take commits that came after the last checkpoint.
+   */
+  readonly syncs?: 'commits' | 'checkpoints'
 }
 
 /** Versions before this one can lose committed pages when the WAL is reset. */
@@ -36,10 +48,19 @@ const busyWaitMs = 5_000
  */
 const wholeCheckBytesMax = 1024 * 1024 * 1024
 
+interface Setting {
+  readonly pragma: string
+  readonly value: string | number
+  readonly readBack: unknown
+}
+
+const synchronousFull: Setting = { pragma: 'synchronous', value: 'FULL', readBack: 2 }
+const synchronousNormal: Setting = { pragma: 'synchronous', value: 'NORMAL', readBack: 1 }
+
 /** What every handle is set to, and what must come back when it is read. */
-const settings: readonly { readonly pragma: string; readonly value: string | number; readonly readBack: unknown }[] = [
+const settings: readonly Setting[] = [
   { pragma: 'journal_mode', value: 'WAL', readBack: 'wal' },
-  { pragma: 'synchronous', value: 'FULL', readBack: 2 },
+  synchronousFull,
   // On macOS a plain fsync stops at the drive's cache. Elsewhere these two have no effect.
   { pragma: 'fullfsync', value: 'ON', readBack: 1 },
   { pragma: 'checkpoint_fullfsync', value: 'ON', readBack: 1 },
@@ -71,8 +92,15 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
     if (!isNew) inspectFile(path)
     db = new BetterSqlite3(path, { timeout: busyWaitMs })
     assertLibrary(readLibraryVersion(db))
-    applySettings(db)
+    for (const setting of settings) applySetting(db, setting)
+    renewLog(db)
     migrate(db, { directory: options.migrations, now: options.now })
+    if (options.syncs === 'checkpoints') {
+      applySetting(db, synchronousNormal)
+      syncedAtCheckpoints.add(db)
+    }
+    // SQLite syncs the directory of a new log too, and does not look whether that succeeds.
+    syncDirectory(dirname(path))
     return db
   } catch (error) {
     if (db !== null) closeQuietly(db)
@@ -86,12 +114,13 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
  */
 export function closeDatabase(db: Database): void {
   if (!db.open) return
-  if (!isBroken(db)) {
-    try {
-      db.pragma('wal_checkpoint(TRUNCATE)')
-    } catch {
-      // A full or failing disk. Every commit is in the WAL, which stays and is read at the next start.
-    }
+  try {
+    // Closing moves the log into the file by itself, and the log of a handle that has failed is not all on the disk.
+    if (isBroken(db)) renewLog(db)
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch {
+    // A full or failing disk. Every commit is in the WAL, which stays and is read at the next start.
+    if (isBroken(db)) return
   }
   db.close()
 }
@@ -106,6 +135,25 @@ export function checkpoint(db: Database): void {
     db.pragma('wal_checkpoint(PASSIVE)')
   } catch (error) {
     throw noteFailure(db, error)
+  }
+}
+
+/** Handles whose commits are not synced one by one. */
+const syncedAtCheckpoints = new WeakSet<Database>()
+
+/**
+ * Runs one write transaction as `immediate` does, on a handle whose log is synced at checkpoints: when it returns, this
+ * commit is on the disk, and so is every one before it.
+ *
+ * @throws what `immediate` throws
+ */
+export function synced<T>(db: Database, run: (tx: Tx) => T): T {
+  if (!syncedAtCheckpoints.has(db)) throw new Error('every commit of this database is synced')
+  applySetting(db, synchronousFull)
+  try {
+    return immediate(db, run)
+  } finally {
+    applySetting(db, synchronousNormal)
   }
 }
 
@@ -135,8 +183,8 @@ export function checkIntegrity(db: Database, wholeBytesMax: number): void {
     readEndsOfTables(db)
     return
   }
-  const verdict: unknown = db.pragma('quick_check(1)', { simple: true })
-  if (verdict !== 'ok') throw corrupt(db.name, new Error(String(verdict)))
+  const damage = findDamage(db)
+  if (damage !== null) throw corrupt(db.name, new Error(damage))
 }
 
 /** The version of the SQLite library in use. */
@@ -192,16 +240,20 @@ function inspectThrough(path: string, access: { readonly readonly: boolean }): v
   }
 }
 
-function applySettings(db: Database): void {
-  for (const { pragma, value, readBack } of settings) {
-    db.pragma(`${pragma} = ${value}`)
-    const found: unknown = db.pragma(pragma, { simple: true })
-    if (found === readBack) continue
-    throw new MeshError('start_failed', {
-      detail: `SQLite did not take ${pragma}=${value} for ${db.name}; it says ${found}`,
-      hint: 'Put the directory on a local disk; network file systems cannot hold a database.',
-    })
-  }
+function applySetting(db: Database, { pragma, value, readBack }: Setting): void {
+  db.pragma(`${pragma} = ${value}`)
+  const found: unknown = db.pragma(pragma, { simple: true })
+  if (found === readBack) return
+  throw new MeshError('start_failed', {
+    detail: `SQLite did not take ${pragma}=${value} for ${db.name}; it says ${found}`,
+    hint: 'Put the directory on a local disk; network file systems cannot hold a database.',
+  })
+}
+
+/** Makes what the log shows durable, whatever became of earlier attempts. @throws when the disk or another writer refuses */
+function renewLog(db: Database): void {
+  // While this holds, nobody appends to the log or begins it anew, so that the bytes read are still those to be written.
+  db.transaction(() => rewriteSynced(`${db.name}-wal`)).immediate()
 }
 
 function corrupt(path: string, cause: unknown): MeshError {

@@ -17,7 +17,7 @@ function openNotes(): Database {
 }
 
 /** Inserts each item and answers with its row id; `batches` tells what came together. */
-function noteWriter(db: Database, options: { itemsMax: number; refuse?: string }) {
+function noteWriter(db: Database, options: { itemsMax: number; refuse?: string; slowMs?: number }) {
   const insert = db.prepare('INSERT INTO note (body) VALUES (?)')
   const batches: (readonly string[])[] = []
   const commit = new GroupCommit<string, number>({
@@ -25,6 +25,8 @@ function noteWriter(db: Database, options: { itemsMax: number; refuse?: string }
     itemsMax: options.itemsMax,
     run: (_tx: Tx, items) => {
       batches.push(items)
+      // As a disk does: nothing else runs meanwhile.
+      if (options.slowMs !== undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, options.slowMs)
       return items.map((item) => {
         if (item === options.refuse) throw new Error(`refused ${item}`)
         return Number(insert.run(item).lastInsertRowid)
@@ -51,6 +53,36 @@ describe('what waits together', () => {
     expect(batches).toEqual([items])
     expect(outcomes).toEqual(items.map((_, index) => index + 1))
     expect(bodies(db)).toEqual(items)
+  })
+
+  test('shares it too when it comes one by one on new connections, where a commit takes its time', async () => {
+    const db = openNotes()
+    const { commit, batches } = noteWriter(db, { itemsMax: 100, slowMs: 1_000 })
+    await commit.submit('the first, for which nobody waits')
+    const outcomes: Promise<number>[] = []
+    for (let n = 0; n < 20; n += 1) {
+      commit.expectMore()
+      outcomes.push(commit.submit(`note ${n}`))
+      await nextTurn()
+    }
+    await Promise.all(outcomes)
+    expect(batches.map((batch) => batch.length)).toEqual([1, 20])
+  })
+
+  test('is committed in the end although connections never cease to come', async () => {
+    const db = openNotes()
+    const { commit, batches } = noteWriter(db, { itemsMax: 100, slowMs: 20 })
+    await commit.submit('before')
+    let isCommitted = false
+    const outcome = commit.submit('a').then(() => {
+      isCommitted = true
+    })
+    while (!isCommitted) {
+      commit.expectMore()
+      await nextTurn()
+    }
+    await outcome
+    expect(batches).toEqual([['before'], ['a']])
   })
 
   test('nothing is stored and nobody is answered before the turn is over', async () => {
@@ -146,6 +178,48 @@ describe('a batch that fails', () => {
     db.pragma('query_only = OFF')
     await expect(commit.submit('b')).rejects.toMatchObject({ code: 'storage_failed' })
     expect(batches).toEqual([])
+  })
+})
+
+describe('other work', () => {
+  const add = (db: Database, body: string) => db.prepare('INSERT INTO note (body) VALUES (?)').run(body)
+
+  test('comes before the batch that waits, in the same transaction, and what follows is a batch of its own', async () => {
+    const db = openNotes()
+    const { commit, batches } = noteWriter(db, { itemsMax: 2 })
+    const outcomes = ['a', 'b', 'c'].map((item) => commit.submit(item))
+    let wasOpen = false
+    const result = commit.runWithBatch(() => {
+      wasOpen = db.inTransaction
+      return add(db, 'work').changes
+    })
+    expect([wasOpen, result, db.inTransaction]).toEqual([true, 1, false])
+    expect(bodies(db)).toEqual(['work', 'a', 'b'])
+    expect(await Promise.all(outcomes)).toEqual([2, 3, 4])
+    expect(batches).toEqual([['a', 'b'], ['c']])
+  })
+
+  test('is done although nothing waits', () => {
+    const db = openNotes()
+    const { commit, batches } = noteWriter(db, { itemsMax: 2 })
+    commit.runWithBatch(() => add(db, 'work'))
+    expect([bodies(db), batches]).toEqual([['work'], []])
+  })
+
+  test.each([
+    ['of the work', 'note', true],
+    ['of the batch', 'bad', false],
+  ])('stores nothing after a failure %s, and all of them are told', async (_of, item, throws) => {
+    const db = openNotes()
+    const { commit } = noteWriter(db, { itemsMax: 2, refuse: 'bad' })
+    const submitted = commit.submit(item)
+    const work = () => {
+      add(db, 'work')
+      if (throws) throw new Error('refused work')
+    }
+    expect(() => commit.runWithBatch(work)).toThrow('refused')
+    await expect(submitted).rejects.toThrow('refused')
+    expect(bodies(db)).toEqual([])
   })
 })
 

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { MeshError } from '@claudemesh/protocol'
 import BetterSqlite3 from 'better-sqlite3'
+import { findDamage } from './find-damage.ts'
 import { assertPrivateFile } from './private-path.ts'
 import { toStorageError } from './storage-error.ts'
 
@@ -45,8 +46,8 @@ function readImage(path: string): Buffer {
 function assertSound(image: Buffer, path: string): void {
   const db = new BetterSqlite3(image)
   try {
-    const verdict: unknown = db.pragma('quick_check(1)', { simple: true })
-    if (verdict !== 'ok') throw new MeshError('database_corrupt', { detail: `${path} is damaged: ${verdict}` })
+    const damage = findDamage(db)
+    if (damage !== null) throw new MeshError('database_corrupt', { detail: `${path} is damaged: ${damage}` })
   } finally {
     db.close()
   }

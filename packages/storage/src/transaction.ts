@@ -3,7 +3,8 @@
  *
  * 1. A transaction is `BEGIN IMMEDIATE`: it has the write lock from its first statement, so that what it read is still
  *    true when it writes.
- * 2. It is synchronous. Nothing else of this process runs between its begin and its commit.
+ * 2. It is synchronous: nothing else of this process runs between its begin and its commit. `spanning` is for the few that
+ *    cannot be, on a handle of their own.
  * 3. `immediate` returns only after a COMMIT that SQLite reported durable. When it throws, nothing was committed, with
  *    one exception that no software can take away: after an input/output error the outcome is known only to the disk.
  * 4. After such an error the handle is broken: every later transaction on it is refused at once. A commit whose fsync
@@ -14,6 +15,7 @@
  */
 import { MeshError } from '@claudemesh/protocol'
 import type BetterSqlite3 from 'better-sqlite3'
+import { crashPoint } from './crash-point.ts'
 import { classifyStorageFailure, toStorageError } from './storage-error.ts'
 
 /** An open database. */
@@ -26,7 +28,7 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 
 declare const openTransaction: unique symbol
 
-/** Proof that a write transaction is open. What needs one takes it, and only `immediate` makes one. */
+/** Proof that a write transaction is open. What needs one takes it, and only `immediate` and `spanning` make one. */
 export interface Tx {
   readonly [openTransaction]: true
   /**
@@ -53,23 +55,61 @@ const brokenBy = new WeakMap<Database, unknown>()
  * @throws MeshError `storage_failed` when the disk failed (the handle is broken) or another process held the lock
  */
 export function immediate<T>(db: Database, run: (tx: Tx) => T): T {
-  refuseBroken(db)
-  if (db.inTransaction) throw new Error('a transaction is already open on this database')
-  const boundaries = prepareBoundaries(db)
+  const boundaries = prepareToBegin(db)
   const transaction = new OpenTransaction()
   let result: T
   try {
     boundaries.begin.run()
     result = run(transaction)
     if (result instanceof Promise) throw new TypeError('a transaction is synchronous: its function returned a promise')
-    boundaries.commit.run()
+    commit(boundaries)
   } catch (error) {
-    transaction.close()
-    rollBack(db, boundaries)
-    throw noteFailure(db, error)
+    throw abandon(db, transaction, error)
   }
   for (const callback of transaction.close()) runAfterCommit(callback)
   return result
+}
+
+/**
+ * Runs one write transaction over several turns of the event loop, for what must look at something else (a file) while
+ * the database stays as it is. The handle belongs to `run` alone until then; whoever writes through another handle waits,
+ * or is told that the database is busy.
+ *
+ * @throws as `immediate` does
+ */
+export async function spanning<T>(db: Database, run: (tx: Tx) => Promise<T>): Promise<T> {
+  const boundaries = prepareToBegin(db)
+  const transaction = new OpenTransaction()
+  let result: T
+  try {
+    boundaries.begin.run()
+    result = await run(transaction)
+    commit(boundaries)
+  } catch (error) {
+    throw abandon(db, transaction, error)
+  }
+  for (const callback of transaction.close()) runAfterCommit(callback)
+  return result
+}
+
+/** What every transaction begins with: nothing else is under way on a handle that can be trusted. */
+function prepareToBegin(db: Database): Boundaries {
+  refuseBroken(db)
+  if (db.inTransaction) throw new Error('a transaction is already open on this database')
+  return prepareBoundaries(db)
+}
+
+function commit(boundaries: Boundaries): void {
+  crashPoint('transaction.before_commit')
+  boundaries.commit.run()
+  crashPoint('transaction.committed')
+}
+
+/** Ends a transaction that failed. @returns the error to report */
+function abandon(db: Database, transaction: OpenTransaction, error: unknown): unknown {
+  transaction.close()
+  rollBack(db, prepareBoundaries(db))
+  return noteFailure(db, error)
 }
 
 /**

@@ -2,10 +2,15 @@
 import { type Static, Type } from 'typebox'
 import { prioritySchema } from '../frames.ts'
 import { memberIdPattern, ulidPattern } from '../ids.ts'
+import { timeMax } from '../limits.ts'
 
 export const closed = { additionalProperties: false }
 /** Milliseconds since the epoch (UTC). */
-export const timeSchema = Type.Integer({ minimum: 0, description: 'milliseconds since the epoch (UTC)' })
+export const timeSchema = Type.Integer({
+  minimum: 0,
+  maximum: timeMax,
+  description: 'milliseconds since the epoch (UTC)',
+})
 export const ulidSchema = Type.String({ pattern: ulidPattern })
 export const memberIdSchema = Type.String({ pattern: memberIdPattern, description: 'hex of the founding public key' })
 export const destinationKindSchema = Type.Union([Type.Literal('dm'), Type.Literal('topic'), Type.Literal('queue')])
