@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ManagedProcess } from '../support/managed-process.ts'
 import { ask, freshDatabase } from '../support/postgres.ts'
+import { makeClusterDirectory, PostgresCluster } from '../support/postgres-cluster.ts'
 import { RawMember } from '../support/raw-member.ts'
 import { RawMesh } from '../support/raw-mesh.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
@@ -72,6 +73,26 @@ for (const { engine, open } of places) {
     await eventually('the job has found it', async () => (await (await fetch(metricsUrl)).text()).includes(metric))
   }, 120_000)
 }
+
+test('a server that does not sync what it commits is named at the start and by the doctor', async () => {
+  const directory = makeClusterDirectory()
+  onTestFinished(() => PostgresCluster.removeAt(directory))
+  const { url } = await PostgresCluster.start({ directory, durable: false })
+  const broker = new ManagedProcess(['broker', 'start', '--database-url', url, '--port', '0'], {})
+  onTestFinished(async () => void (await broker.kill()))
+  await eventually('the broker listens', () => broker.output.includes('broker listening'))
+  expect(broker.output).toMatch(/"setting":"fsync","value":"off".*"msg":"database_not_durable"/)
+  const { code, output } = await doctor(['--database-url', url])
+  expect(code, output).toBe(0)
+  expect(output).toMatch(/^warning: fsync = off: .*power cut/m)
+  expect(output).toMatch(/^warning: full_page_writes = off: /m)
+
+  await ask(url, 'ALTER SYSTEM SET fsync = on')
+  await ask(url, 'ALTER SYSTEM SET full_page_writes = on')
+  await ask(url, 'SELECT pg_reload_conf()')
+  await eventually('the server syncs', async () => (await ask<{ fsync: string }>(url, 'SHOW fsync'))[0]?.fsync === 'on')
+  expect((await doctor(['--database-url', url])).output).not.toContain('warning:')
+}, 120_000)
 
 test('a database of another schema is left as it is', async () => {
   const data = join(scratchDirectory(), 'broker')

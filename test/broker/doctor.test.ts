@@ -31,6 +31,8 @@ import { recordingLog } from '../support/recording-log.ts'
 import { seeded } from '../support/seed.ts'
 
 const dayMs = 86_400_000
+/** How often everything is looked at while everything changes. */
+const passes = Number(process.env.CLAUDEMESH_TEST_DOCTOR_PASSES ?? 8)
 
 /** Who is in the mesh in which something is planted. */
 type Mesh = Readonly<Record<'meshId' | 'alice' | 'bob' | 'carol' | 'dave', string>>
@@ -186,7 +188,7 @@ for (const engine of engines) {
       const traffic = changeEverything(healthy, { members, people }, looking.signal)
       const findings: unknown[] = []
       try {
-        for (let pass = 0; pass < 20 || (traffic.rounds() < 60 && !traffic.isOver()); pass += 1) {
+        for (let pass = 0; pass < passes || (traffic.rounds() < 3 * passes && !traffic.isOver()); pass += 1) {
           findings.push(...(await examineBroker(healthy.database)).findings, ...(await inspectAll(healthy)))
         }
       } finally {

@@ -1,11 +1,10 @@
 /** Peers that offer and ask for far more than they take: the broker's memory has a bound, whatever they do. */
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ManagedProcess } from '../support/managed-process.ts'
+import { residentBytes } from '../support/process-figures.ts'
 import { message, RawMember } from '../support/raw-member.ts'
 import { RawMesh } from '../support/raw-mesh.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
@@ -75,12 +74,4 @@ async function startBroker() {
     return /broker listening on (\S+)\n/.exec(broker.output)?.[1]
   })
   return { broker, url }
-}
-
-function residentBytes(pid: number): number {
-  const kibibytes =
-    process.platform === 'linux'
-      ? /^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-      : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' }).trim()
-  return Number(kibibytes) * 1024
 }

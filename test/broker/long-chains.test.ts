@@ -1,12 +1,15 @@
 /** Chains may be long, and strangers can make valid ones: what a broker spends on them has bounds. */
+import { join } from 'node:path'
 import { generateMemberKeys, signMemberCertificate } from '@claudemesh/identity'
 import { type Certificate, limits } from '@claudemesh/protocol'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { handshakeBurst } from '../../apps/broker/src/limits.ts'
 import { systemRuntime } from '../../apps/broker/src/runtime.ts'
+import { findFreePort, TestBroker } from '../support/mesh.ts'
 import { startBroker } from '../support/raw-broker.ts'
 import { makeHello, RawMember } from '../support/raw-member.ts'
 import { type MemberIdentity, RawMesh } from '../support/raw-mesh.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
 
 test('a hello with a long chain of its own is not verified further when its address has had its share', async () => {
   // With a clock that stands still nothing of the share grows again.
@@ -26,6 +29,22 @@ test('a hello with a long chain of its own is not verified further when its addr
     reason: { kind: 'handshakes_throttled' },
   })
   for (const member of silent) await member.close()
+})
+
+test('a member that comes back costs its address nothing but its hello, also at a broker that has just started', async () => {
+  const data = join(scratchDirectory(), 'broker')
+  const before = new TestBroker(data, await findFreePort())
+  onTestFinished(() => before.kill())
+  await before.start()
+  const member = longLived()
+  await (await RawMember.connect(`${before.url}/v1/ws`, member)).close()
+  await before.kill()
+  // This process has verified none of its 201 certificates, which would take the share of six handshakes.
+  const { url } = await startBroker({ data }, { ...systemRuntime(), monotonicMs: () => 1_000 })
+  const silent = Array.from({ length: handshakeBurst - 3 }, () => RawMember.dial(url))
+  for (const one of silent) await one.next('challenge')
+  await (await RawMember.connect(url, member)).close()
+  await Promise.all(silent.map((one) => one.close()))
 })
 
 test('a hello of a mesh that nobody may be in is refused before its chain is looked at', async () => {

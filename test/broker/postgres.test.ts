@@ -53,7 +53,7 @@ test('killed again and again under load, it keeps what it acknowledged, once, in
 }, 180_000)
 
 test('a database that crashes under load loses nothing acknowledged, and is found again by itself', async () => {
-  const directory = makeClusterDirectory()
+  const directory = makeClusterDirectory({ crashes: true })
   onTestFinished(() => PostgresCluster.removeAt(directory))
   const cluster = await PostgresCluster.start({ directory, durable: true })
   const traffic = await startTraffic(cluster.url)

@@ -6,6 +6,7 @@ import type { Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
 import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
+import { RetentionClock } from '@claudemesh/storage'
 import { type AcceptDependencies, acceptBatch } from './accept/accept-batch.ts'
 import { Batcher } from './accept/batcher.ts'
 import { addressOf, listen, schemeOf, urlOf } from './address.ts'
@@ -70,7 +71,9 @@ export class Broker {
     for (const mesh of await store.listMeshesWithSettings()) {
       assertRetention(settingsOf(mesh, config.settings), `the settings of mesh ${mesh.slug} (${mesh.meshId})`)
     }
-    const parts = build(dependencies)
+    const { now, monotonicMs } = runtime
+    const clock = new RetentionClock({ now, monotonicMs, lastKnown: await store.lastAcceptedAt() })
+    const parts = build(dependencies, clock)
     const { alone } = await parts.attendance.presence.begin()
     // While there was no broker nobody could be connected.
     if (alone) await store.renewLeases(null, runtime.now())
@@ -82,6 +85,7 @@ export class Broker {
             () => false,
           ),
         metrics: () => readMetrics(parts, store),
+        connected: () => store.expectAdmission(),
         upgrade: (request, socket, head) => parts.listener.upgrade(request, socket, head),
       },
       config.tls === null ? null : readTlsMaterial(config.tls),
@@ -132,7 +136,7 @@ export class Broker {
 
 type Parts = ReturnType<typeof build>
 
-function build(dependencies: BrokerDependencies) {
+function build(dependencies: BrokerDependencies, clock: RetentionClock) {
   const { config, store, runtime, cluster, rates, log, version } = dependencies
   const metrics = createMetrics()
   const { failed, report } = createReport({ store, log, failures: metrics.counters.failures })
@@ -171,7 +175,7 @@ function build(dependencies: BrokerDependencies) {
   })
   const jobs = new JobRunner({
     jobs: listJobs({
-      ...{ config, store, runtime, metrics, log, deliverer, rates, wake },
+      ...{ config, store, runtime, clock, metrics, log, deliverer, rates, wake },
       beat: () => presence.beat(),
       departed: attendance.departed,
       end: (member) => endMembership(requests, member, { leaseEnded: true }),

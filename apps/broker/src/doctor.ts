@@ -8,8 +8,7 @@ import { type BrokerConfig, loadConfig } from './config.ts'
 import { dataPaths } from './data-directory.ts'
 import { examinationRowsMax, inspectionFindingsShown } from './limits.ts'
 import { type InconsistencyName, inconsistencyOf } from './store/inspection/inconsistencies/statements.ts'
-import type { ExaminedDatabase, InspectionPosition, InspectionStep } from './store/inspection.ts'
-import { ExaminedServer } from './store/postgres/inspection/examined-server.ts'
+import type { ExaminedDatabase, InspectionPosition, InspectionStep, Risk } from './store/inspection.ts'
 import { ExaminedFile } from './store/sqlite/inspection/examined-file.ts'
 
 /** What was found of one kind. */
@@ -27,6 +26,8 @@ interface Diagnosis {
   /** Rows per table; a row counts once, however many checks it went through. Empty when no row could be checked. */
   readonly checked: Readonly<Record<string, number>>
   readonly findings: readonly DoctorFinding[]
+  /** What is not wrong with any row, and lets a power cut take rows back. */
+  readonly risks: readonly Risk[]
 }
 
 /**
@@ -38,7 +39,7 @@ interface Diagnosis {
 export async function examineBroker(
   overrides: Partial<Pick<BrokerConfig, 'data' | 'databaseUrl'>>,
 ): Promise<Diagnosis> {
-  const database = openExamined(loadConfig(process.env, overrides))
+  const database = await openExamined(loadConfig(process.env, overrides))
   try {
     return await examine(database)
   } finally {
@@ -46,8 +47,11 @@ export async function examineBroker(
   }
 }
 
-function openExamined({ data, databaseUrl }: BrokerConfig): ExaminedDatabase {
-  if (databaseUrl !== null) return new ExaminedServer(databaseUrl)
+async function openExamined({ data, databaseUrl }: BrokerConfig): Promise<ExaminedDatabase> {
+  if (databaseUrl !== null) {
+    const { ExaminedServer } = await import('./store/postgres/inspection/examined-server.ts')
+    return new ExaminedServer(databaseUrl)
+  }
   const path = dataPaths(data).database
   if (existsSync(path)) return ExaminedFile.open(path)
   throw new MeshError('invalid_usage', {
@@ -58,14 +62,15 @@ function openExamined({ data, databaseUrl }: BrokerConfig): ExaminedDatabase {
 
 async function examine(database: ExaminedDatabase): Promise<Diagnosis> {
   const findings = new Findings()
+  const risks = await database.listRisks()
   // Of a damaged file, or tables of another shape, nothing else can be told.
   for (const damage of (await database.listDamage()) ?? []) findings.note('file_damaged', { damage })
-  if (!findings.isEmpty) return { checked: {}, findings: findings.list() }
+  if (!findings.isEmpty) return { checked: {}, findings: findings.list(), risks }
   const { found, known } = await database.readSchema()
   if (found !== known) findings.note('schema_differs', { found, known })
-  if (!findings.isEmpty) return { checked: {}, findings: findings.list() }
+  if (!findings.isEmpty) return { checked: {}, findings: findings.list(), risks }
   const checked = await examineRows(database, findings)
-  return { checked, findings: findings.list() }
+  return { checked, findings: findings.list(), risks }
 }
 
 /** @returns rows per table */

@@ -8,6 +8,7 @@ export interface HttpOptions {
   /** Whether the database answers. */
   readonly isReady: () => Promise<boolean>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  readonly connected: () => void
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
@@ -33,6 +34,7 @@ export function createHttpServer(options: HttpOptions, tls: TlsMaterial | null):
     tls === null
       ? createServer(bounds, handle)
       : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: requestMsMax }, handle)
+  server.on('connection', options.connected)
   server.on('upgrade', options.upgrade)
   return server
 }

@@ -135,3 +135,10 @@ assert(
   'a deliver frame fits its bound',
 )
 assert(unacknowledgedBytesMax >= deliverBytesMax, 'the window holds at least one frame')
+
+// ---- log -----------------------------------------------------------------------------------------------------------
+
+/** Of one file of the embedded broker's log. */
+export const logFileBytesMax = 8 * 1024 * 1024
+/** Old ones beside it. */
+export const logFilesKept = 3

@@ -1,34 +1,29 @@
-import { closeSync, openSync } from 'node:fs'
+import { LogFile } from '@claudemesh/storage'
 import { pino } from 'pino'
 import type { LogLevel } from './config.ts'
+import { logFileBytesMax, logFilesKept } from './limits.ts'
 
 /** What the broker's parts log with: an event name, and ids beside it. Bodies and secrets have no place in a line. */
 export type Log = pino.Logger
 
-export interface LogFile {
-  readonly log: Log
-  /** Writes what is still in memory. To be called before the process ends. */
-  flush(): void
-}
-
 /**
- * Opens the log: JSON lines.
+ * Opens the log: JSON lines, each written at once. A line that cannot be written is dropped: a broker that serves its members
+ * must not end because its log has no room.
  *
- * @param options `path`: of a file that only its owner may read; null: the standard error
+ * @param options `path`: of a file that only its owner may read, rotated by size; null: the standard error
  */
-export function openLog(options: { readonly path: string | null; readonly level: LogLevel }): LogFile {
-  const destination = pino.destination({ dest: openDestination(options.path), sync: true })
-  const log = pino(
-    { level: options.level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-    destination,
+export function openLog(options: { readonly path: string | null; readonly level: LogLevel }): Log {
+  const { path, level } = options
+  return pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    path === null ? standardError() : new LogFile({ path, bytesMax: logFileBytesMax, filesKept: logFilesKept }),
   )
-  return { log, flush: () => destination.flushSync() }
 }
 
-function openDestination(path: string | null): string | number {
-  if (path === null) return process.stderr.fd
-  closeSync(openSync(path, 'a', 0o600))
-  return path
+function standardError(): pino.DestinationStream {
+  // Nobody reads any more, or the file behind it has no room.
+  process.stderr.on('error', () => undefined)
+  return { write: (line) => void process.stderr.write(line) }
 }
 
 /** A log that goes nowhere. */

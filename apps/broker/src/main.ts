@@ -3,13 +3,11 @@ import { createRequire } from 'node:module'
 import { RateLimit } from './accept/rate-limit.ts'
 import { Broker, type BrokerDependencies } from './broker.ts'
 import { soleNode } from './cluster/cluster.ts'
-import { PostgresCluster } from './cluster/postgres-cluster.ts'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import { DataDirectory } from './data-directory.ts'
 import { rateWindowMs, shutdownMsMax } from './limits.ts'
-import { type LogFile, openLog } from './log.ts'
+import { type Log, openLog } from './log.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
-import { PostgresStore } from './store/postgres/postgres-store.ts'
 import { SqliteStore } from './store/sqlite/sqlite-store.ts'
 
 export { backUpBroker } from './backup.ts'
@@ -40,24 +38,30 @@ async function runEmbedded(config: BrokerConfig): Promise<number> {
   const directory = DataDirectory.acquire(config.data)
   try {
     const { paths } = directory
-    const logFile = openLog({ path: paths.log, level: config.logLevel })
+    const log = openLog({ path: paths.log, level: config.logLevel })
     const store = SqliteStore.open({ path: paths.database, runtime })
     const publish = (url: string) => directory.publish({ url, startedAt: runtime.now() })
     const rates = new RateLimit({ ...config.rate, windowMs: rateWindowMs, now: () => runtime.monotonicMs() })
-    return await runOver({ store, cluster: soleNode(), rates }, { config, runtime, logFile, publish })
+    return await runOver({ store, cluster: soleNode(), rates }, { config, runtime, log, publish })
   } finally {
     directory.release()
   }
 }
 
-/** One of any number of processes that keep nothing on this host: no directory, and the log is the standard error. */
+/**
+ * One of any number of processes that keep nothing on this host: no directory, and the log is the standard error. What
+ * speaks to PostgreSQL is loaded here: the embedded broker starts without it.
+ */
 async function runOnPostgres(config: BrokerConfig, url: string): Promise<number> {
+  const { PostgresStore } = await import('./store/postgres/postgres-store.ts')
+  const { PostgresCluster } = await import('./cluster/postgres-cluster.ts')
   const runtime = systemRuntime()
-  const logFile = openLog({ path: null, level: config.logLevel })
+  const log = openLog({ path: null, level: config.logLevel })
   const store = await PostgresStore.open({ url, runtime })
-  const cluster = new PostgresCluster({ url, lost: (error) => logFile.log.warn({ err: error }, 'other_nodes_lost') })
+  for (const risk of await store.listRisks()) log.warn(risk, 'database_not_durable')
+  const cluster = new PostgresCluster({ url, lost: (error) => log.warn({ err: error }, 'other_nodes_lost') })
   const rates = store.limitRates({ ...config.rate, windowMs: rateWindowMs })
-  return await runOver({ store, cluster, rates }, { config, runtime, logFile, publish: () => undefined })
+  return await runOver({ store, cluster, rates }, { config, runtime, log, publish: () => undefined })
 }
 
 async function runOver(
@@ -65,14 +69,14 @@ async function runOver(
   options: {
     readonly config: BrokerConfig
     readonly runtime: Runtime
-    readonly logFile: LogFile
+    readonly log: Log
     /** Tells this host where the broker listens. */
     readonly publish: (url: string) => void
   },
 ): Promise<number> {
-  const { config, runtime, logFile, publish } = options
+  const { config, runtime, log, publish } = options
   try {
-    const broker = await Broker.open({ ...engine, config, runtime, log: logFile.log, version: readVersion() })
+    const broker = await Broker.open({ ...engine, config, runtime, log, version: readVersion() })
     // Without a certificate the signal keeps its meaning: the terminal is gone.
     if (config.tls !== null) process.on('SIGHUP', () => broker.reloadCertificate())
     publish(broker.url)
@@ -84,7 +88,6 @@ async function runOver(
     return code
   } finally {
     await engine.store.close()
-    logFile.flush()
   }
 }
 

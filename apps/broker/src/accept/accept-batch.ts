@@ -15,7 +15,7 @@ import { dedupeExpiry, type MeshSettings } from '../settings.ts'
 import type { QueueKey } from '../store/queues.ts'
 import type { RateLimiter } from '../store/rates.ts'
 import type { Accepted, MemberKey, MessageKey } from '../store/rows.ts'
-import type { AcceptItem, Store } from '../store/store.ts'
+import type { AcceptItem, AcceptOutcome, Store } from '../store/store.ts'
 import { answerKnown, answerOutcome, refuse } from './results.ts'
 
 /** One message and who sends it. The sender has been authenticated. */
@@ -44,7 +44,7 @@ export async function acceptBatch(
   submissions: readonly Submission[],
 ): Promise<readonly SendResult[]> {
   const { store } = dependencies
-  const results = new Map<number, SendResult>()
+  const results: (SendResult | undefined)[] = submissions.map(() => undefined)
   const judged: Candidate[] = []
 
   // B0
@@ -53,13 +53,13 @@ export async function acceptBatch(
     const message = readMessage(submission.item)
     const accepted = known[index] ?? null
     if (accepted !== null) {
-      results.set(index, answerRetry(submission, message, accepted))
+      results[index] = answerRetry(submission, message, accepted)
       continue
     }
     // B1
     const verdict = judge(dependencies, submission, message)
     if (verdict.ok) judged.push({ index, item: verdict.item })
-    else results.set(index, verdict.result)
+    else results[index] = verdict.result
   }
   const candidates = await limit(dependencies, judged, results)
 
@@ -69,18 +69,11 @@ export async function acceptBatch(
     const outcome = outcomes[position]
     if (outcome === undefined) throw new Error('the store returns one outcome per item')
     if (outcome.kind === 'failed') dependencies.report(outcome.error)
-    results.set(index, answerOutcome(item, outcome))
+    results[index] = answerOutcome(item, outcome)
   }
 
-  // After the commit
-  for (const [position, { item }] of candidates.entries()) {
-    const outcome = outcomes[position]
-    if (outcome?.kind !== 'stored') continue
-    if (item.destination.kind === 'queue')
-      dependencies.wakeQueue({ meshId: item.meshId, queue: item.destination.ref }, 1)
-    for (const memberId of outcome.recipients) dependencies.wake({ meshId: item.meshId, memberId })
-  }
-  return submissions.map((_, index) => resultAt(results, index))
+  wakeAll(dependencies, candidates, outcomes)
+  return results.map(assertResult)
 }
 
 /** One that goes into the transaction unless it is refused before, and where its result belongs. */
@@ -125,7 +118,10 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
   return {
     ok: true,
     item: {
-      ...keyOf(submission),
+      // Not `...keyOf`: an object that begins with a spread takes longer to make than the rest of B1 together.
+      meshId: sender.meshId,
+      sender: sender.memberId,
+      clientMessageId: id,
       fingerprint,
       destination: item.destination,
       replyTo: item.reply_to,
@@ -145,14 +141,14 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
 async function limit(
   { rates }: AcceptDependencies,
   judged: readonly Candidate[],
-  results: Map<number, SendResult>,
+  results: (SendResult | undefined)[],
 ): Promise<readonly Candidate[]> {
   const verdicts = await rates.take(judged.map(({ item }) => item))
   return judged.filter(({ index, item }, position) => {
     const verdict = verdicts[position]
     if (verdict === undefined) throw new Error('the limiter returns one verdict per key')
     if (verdict.ok) return true
-    results.set(index, refuse(item.clientMessageId, 'rate_limited', { retry_after_ms: verdict.retryAfterMs }))
+    results[index] = refuse(item.clientMessageId, 'rate_limited', { retry_after_ms: verdict.retryAfterMs })
     return false
   })
 }
@@ -161,8 +157,39 @@ function keyOf({ sender, item }: Submission): MessageKey {
   return { meshId: sender.meshId, sender: sender.memberId, clientMessageId: item.client_message_id }
 }
 
-function resultAt(results: ReadonlyMap<number, SendResult>, index: number): SendResult {
-  const result = results.get(index)
+/** After the commit: each member and queue for which something waits is told once, however much it is. */
+function wakeAll(
+  { wake, wakeQueue }: AcceptDependencies,
+  candidates: readonly Candidate[],
+  outcomes: readonly AcceptOutcome[],
+): void {
+  const reached = new Map<string, Reached>()
+  for (const [position, { item }] of candidates.entries()) {
+    const outcome = outcomes[position]
+    if (outcome?.kind !== 'stored') continue
+    let inMesh = reached.get(item.meshId)
+    if (inMesh === undefined) {
+      inMesh = { members: new Set(), queues: new Map() }
+      reached.set(item.meshId, inMesh)
+    }
+    const { kind, ref } = item.destination
+    if (kind === 'queue') inMesh.queues.set(ref, (inMesh.queues.get(ref) ?? 0) + 1)
+    for (const memberId of outcome.recipients) inMesh.members.add(memberId)
+  }
+  for (const [meshId, { members, queues }] of reached) {
+    for (const [queue, messages] of queues) wakeQueue({ meshId, queue }, messages)
+    for (const memberId of members) wake({ meshId, memberId })
+  }
+}
+
+/** What accepted messages reach in one mesh. */
+interface Reached {
+  readonly members: Set<string>
+  /** How many messages each queue got. */
+  readonly queues: Map<string, number>
+}
+
+function assertResult(result: SendResult | undefined): SendResult {
   if (result === undefined) throw new Error('every submission has a result')
   return result
 }

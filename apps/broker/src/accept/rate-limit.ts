@@ -2,11 +2,16 @@
 import type { RateLimiter, RateLimits, RateVerdict } from '../store/rates.ts'
 import type { MessageKey } from '../store/rows.ts'
 
+interface MeshCount {
+  count: number
+  /** Sender to the ids that it was let through with. */
+  readonly idsOf: Map<string, Set<string>>
+}
+
 export class RateLimit implements RateLimiter {
   readonly #options: RateLimits & { readonly now: () => number }
   #window = Number.NEGATIVE_INFINITY
-  #idsOf = new Map<string, Set<string>>()
-  #countOf = new Map<string, number>()
+  #meshes = new Map<string, MeshCount>()
 
   /** @param options.now monotonic milliseconds */
   constructor(options: RateLimits & { readonly now: () => number }) {
@@ -14,7 +19,11 @@ export class RateLimit implements RateLimiter {
   }
 
   async take(keys: readonly MessageKey[]): Promise<readonly RateVerdict[]> {
-    return keys.map((key) => this.#takeOne(key))
+    const { now, windowMs } = this.#options
+    const at = now()
+    this.#turn(Math.floor(at / windowMs))
+    const refusal = { ok: false, retryAfterMs: Math.ceil((this.#window + 1) * windowMs - at) } as const
+    return keys.map((key) => (this.#letsThrough(key) ? passed : refusal))
   }
 
   /** Nothing is left of a window when the next one begins. */
@@ -22,26 +31,23 @@ export class RateLimit implements RateLimiter {
     return 0
   }
 
-  #takeOne(key: MessageKey): RateVerdict {
-    const now = this.#options.now()
-    this.#turn(Math.floor(now / this.#options.windowMs))
-    const sender = `${key.meshId}/${key.sender}`
-    const ids = this.#idsOf.get(sender) ?? new Set<string>()
-    if (ids.has(key.clientMessageId)) return { ok: true }
-    const count = this.#countOf.get(key.meshId) ?? 0
-    if (ids.size >= this.#options.member || count >= this.#options.mesh) {
-      return { ok: false, retryAfterMs: Math.ceil((this.#window + 1) * this.#options.windowMs - now) }
-    }
-    ids.add(key.clientMessageId)
-    this.#idsOf.set(sender, ids)
-    this.#countOf.set(key.meshId, count + 1)
-    return { ok: true }
+  #letsThrough({ meshId, sender, clientMessageId }: MessageKey): boolean {
+    const mesh = this.#meshes.get(meshId) ?? { count: 0, idsOf: new Map() }
+    const ids = mesh.idsOf.get(sender) ?? new Set()
+    if (ids.has(clientMessageId)) return true
+    if (ids.size >= this.#options.member || mesh.count >= this.#options.mesh) return false
+    ids.add(clientMessageId)
+    mesh.idsOf.set(sender, ids)
+    mesh.count += 1
+    this.#meshes.set(meshId, mesh)
+    return true
   }
 
   #turn(window: number): void {
     if (window === this.#window) return
     this.#window = window
-    this.#idsOf = new Map()
-    this.#countOf = new Map()
+    this.#meshes = new Map()
   }
 }
+
+const passed = { ok: true } as const

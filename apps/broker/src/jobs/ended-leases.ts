@@ -1,5 +1,5 @@
+import type { RetentionClock } from '@claudemesh/storage'
 import { jobRowsMax } from '../limits.ts'
-import type { Runtime } from '../runtime.ts'
 import type { MemberKey } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
 import type { Job } from './runner.ts'
@@ -10,16 +10,16 @@ import type { Job } from './runner.ts'
  */
 export function endedLeases(options: {
   readonly store: Store
-  readonly runtime: Runtime
+  readonly clock: RetentionClock
   readonly intervalMs: number
   readonly end: (member: MemberKey) => Promise<void>
 }): Job {
-  const { store, runtime, intervalMs, end } = options
+  const { store, clock, intervalMs, end } = options
   return {
     name: 'ended_leases',
     intervalMs,
     async step() {
-      const now = runtime.now()
+      const now = clock.now()
       const ended = await store.listEndedLeases({ now, limit: jobRowsMax })
       const present = ended.length > 0 ? await store.seats.listSeated(ended) : []
       if (present.length > 0) await store.renewLeases(present, now)

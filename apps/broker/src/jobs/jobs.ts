@@ -1,3 +1,4 @@
+import type { RetentionClock } from '@claudemesh/storage'
 import type { BrokerConfig } from '../config.ts'
 import type { Deliverer } from '../deliver/deliver.ts'
 import {
@@ -18,6 +19,7 @@ import { deadNodes } from './dead-nodes.ts'
 import { dedupeExpiry } from './dedupe-expiry.ts'
 import { draining } from './draining.ts'
 import { endedLeases } from './ended-leases.ts'
+import { farOffWork } from './far-off-work.ts'
 import { forgetting } from './forgetting.ts'
 import { heartbeat } from './heartbeat.ts'
 import { leaseExpiry } from './lease-expiry.ts'
@@ -32,6 +34,8 @@ export function listJobs(parts: {
   readonly config: BrokerConfig
   readonly store: Store
   readonly runtime: Runtime
+  /** What is past its time is judged by it. */
+  readonly clock: RetentionClock
   readonly metrics: Metrics
   readonly log: Log
   readonly deliverer: Deliverer
@@ -42,7 +46,7 @@ export function listJobs(parts: {
   /** Ends the membership of an ephemeral member, if its lease is over. */
   readonly end: (member: MemberKey) => Promise<void>
 }): readonly Job[] {
-  const { config, store, runtime, metrics, log, deliverer, rates, beat, wake, departed, end } = parts
+  const { config, store, runtime, clock, metrics, log, deliverer, rates, beat, wake, departed, end } = parts
   const intervalMs = config.jobIntervalMs
   const departureMs = Math.min(departureIntervalMs, intervalMs)
   const count = (job: string) => (rows: number) => metrics.counters.expired_rows.inc({ job }, rows)
@@ -62,19 +66,20 @@ export function listJobs(parts: {
     leaseExpiry({ watch: () => deliverer.watch(), leaseMs: config.leaseMs }),
     retention({
       store,
-      runtime,
+      clock,
       messageRetentionDays: config.settings.messageRetentionDays,
       intervalMs,
       expired: count('message_retention'),
       wake,
     }),
-    dedupeExpiry({ store, runtime, intervalMs, expired: count('dedupe_expiry') }),
-    endedLeases({ store, runtime, intervalMs: departureMs, end }),
+    dedupeExpiry({ store, clock, intervalMs, expired: count('dedupe_expiry') }),
+    endedLeases({ store, clock, intervalMs: departureMs, end }),
     queueLeases({
       ...{ store, runtime, wake },
       intervalMs: Math.min(queueLeasesIntervalMs, intervalMs),
       buried: (rows) => metrics.counters.queue_deaths.inc(rows),
     }),
+    farOffWork({ store, runtime, intervalMs }),
     draining({ store, runtime, intervalMs: departureMs, expired: count('draining'), wake }),
     orphanCheck({
       ...{ store, runtime, metrics, log },
@@ -83,7 +88,7 @@ export function listJobs(parts: {
     }),
     forgetting({
       store,
-      runtime,
+      clock,
       dedupeRetentionDays: config.settings.dedupeRetentionDays,
       intervalMs,
       expired: count('forgetting'),

@@ -12,6 +12,7 @@ import {
   type ConnectionOptions,
   closeCodes,
   type DaemonFrame,
+  limits,
   readDaemonFrame,
 } from '@claudemesh/protocol'
 import type { RawData, WebSocket } from 'ws'
@@ -29,6 +30,7 @@ import type { Runtime } from '../runtime.ts'
 import type { MeshSettings } from '../settings.ts'
 import type { MemberKey } from '../store/rows.ts'
 import { type CloseReason, formatCloseReason } from './close-reason.ts'
+import { addCosts, type FrameCost } from './frame-cost.ts'
 import { assertMove, type ConnectionState, framesTaken } from './states.ts'
 import { Turns } from './turns.ts'
 
@@ -36,13 +38,6 @@ import { Turns } from './turns.ts'
 export interface Identity extends MemberKey {
   readonly settings: MeshSettings
   readonly options: ConnectionOptions
-}
-
-/** What a frame costs until it is answered. */
-export interface FrameCost {
-  readonly messages: number
-  readonly bytes: number
-  readonly requests: number
 }
 
 export interface ConnectionEvents {
@@ -76,6 +71,7 @@ export class Connection {
   #invalidFrames = 0
   #unanswered: FrameCost = { messages: 0, bytes: 0, requests: 0 }
   #heardAt: number
+  #pingedAt = 0
   /** How it ends once everything that was taken is answered; null: it goes on. */
   #finishing: CloseName | null = null
 
@@ -148,9 +144,9 @@ export class Connection {
     return this.#socket.bufferedAmount
   }
 
-  /** Milliseconds since the peer was last heard of. */
-  get silentMs(): number {
-    return this.#runtime.monotonicMs() - this.#heardAt
+  /** When the peer was last heard of, by the monotonic clock. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   /** The peer has said hello. */
@@ -191,8 +187,11 @@ export class Connection {
     })
   }
 
-  ping(): void {
-    if (this.#state !== 'closing') this.#socket.ping()
+  /** A daemon pings by itself, so that a live one is hardly ever asked. */
+  pingIfSilent(now: number): void {
+    if (this.#state === 'closing' || now - Math.max(this.#heardAt, this.#pingedAt) < limits.pingIntervalMs) return
+    this.#pingedAt = now
+    this.#socket.ping()
   }
 
   close(name: CloseName, reason: CloseReason = { kind: name }): void {
@@ -225,12 +224,12 @@ export class Connection {
 
   /** Takes a frame into the window of unanswered ones. Beyond its bounds the socket is not read until `answered`. */
   begin(cost: FrameCost): void {
-    this.#unanswered = add(this.#unanswered, cost, 1)
+    this.#unanswered = addCosts(this.#unanswered, cost, 1)
     if (this.#isFull()) this.#socket.pause()
   }
 
   answered(cost: FrameCost): void {
-    this.#unanswered = add(this.#unanswered, cost, -1)
+    this.#unanswered = addCosts(this.#unanswered, cost, -1)
     if (this.#finishing !== null) this.#endIfAnswered()
     else if (!this.#isFull() && this.#socket.isPaused) this.#socket.resume()
   }
@@ -288,11 +287,3 @@ export class Connection {
 }
 
 const binaryFrame = { ok: false, detail: 'frames are text' } as const
-
-function add(left: FrameCost, right: FrameCost, sign: 1 | -1): FrameCost {
-  return {
-    messages: left.messages + sign * right.messages,
-    bytes: left.bytes + sign * right.bytes,
-    requests: left.requests + sign * right.requests,
-  }
-}

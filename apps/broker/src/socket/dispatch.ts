@@ -93,7 +93,9 @@ const handlers: Handlers = {
     try {
       const sender = connection.identity
       const results = await dependencies.submit(frame.items.map((item) => ({ sender, item })))
-      for (const { status } of results) dependencies.metrics.counters.sends.inc({ status: String(status) })
+      for (const [status, count] of tally(results.map((result) => result.status))) {
+        dependencies.metrics.counters.sends.inc({ status: String(status) }, count)
+      }
       connection.send({ type: 'send_results', items: [...results] })
     } finally {
       connection.answered(cost)
@@ -105,7 +107,9 @@ const handlers: Handlers = {
     connection.begin(cost)
     try {
       await dependencies.deliverer.acknowledge(connection, frame.items)
-      for (const { outcome } of frame.items) dependencies.metrics.counters.acknowledgements.inc({ outcome })
+      for (const [outcome, count] of tally(frame.items.map((item) => item.outcome))) {
+        dependencies.metrics.counters.acknowledgements.inc({ outcome }, count)
+      }
     } finally {
       connection.answered(cost)
     }
@@ -120,6 +124,13 @@ const handlers: Handlers = {
       connection.answered(cost)
     }
   },
+}
+
+/** How often each value is there: a metric is looked up by its labels, which costs more than to count. */
+function tally<T>(values: readonly T[]): ReadonlyMap<T, number> {
+  const counts = new Map<T, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
 }
 
 /** Takes a seat for a connection by the policy of its mesh. @returns whether it may go on */

@@ -6,11 +6,20 @@
  * 2. The nonce is that of this connection, good once and for 30 s. So a hello that was seen is worth nothing either.
  * 3. The member's chain is verified up to the root key of its mesh, and the hello's signature by the key at its end,
  *    before anything is written.
- * 4. A chain may be long, and strangers can make valid ones of a mesh of their own. So others have their turn while it is
+ * 4. What the store has of a member was verified before it was written: whoever comes back with the same chain costs no
+ *    more than its hello, and thousands may come back at once behind one address, also to a broker that has just started.
+ * 5. A chain may be long, and strangers can make valid ones of a mesh of their own. So others have their turn while it is
  *    verified, what is new in it is charged to the peer's address, and no chain is looked at of a mesh that nobody may be in.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type NonceRegistry, verifyChainInTurns, verifyHello, verifyMeshRecord } from '@claudemesh/identity'
+import {
+  type ChainVerdict,
+  judgeVerifiedChain,
+  type NonceRegistry,
+  verifyChainInTurns,
+  verifyHello,
+  verifyMeshRecord,
+} from '@claudemesh/identity'
 import type { CloseName, Frame, MeshRecord } from '@claudemesh/protocol'
 import type { Runtime } from '../runtime.ts'
 import { type MeshSettings, settingsOf } from '../settings.ts'
@@ -53,10 +62,7 @@ export async function judgeHello(
   const at = dependencies.runtime.now()
   const refusal = await judgeMesh(dependencies, hello.mesh)
   if (refusal !== null) return { ok: false, close: closeOf[refusal], reason: { kind: refusal } }
-  const verdict = await verifyChainInTurns({ mesh: hello.mesh, chain: hello.chain, now: at }, async (certificates) => {
-    await nextTurn()
-    return goesOn(certificates)
-  })
+  const verdict = await judgeChain(dependencies.store, hello, { at, goesOn })
   if (verdict === null) return { ok: false, close: 'service_restart', reason: { kind: 'handshakes_throttled' } }
   if (!verdict.ok) return unauthenticated('chain_invalid', verdict.reason)
   const { member } = verdict
@@ -92,6 +98,21 @@ export async function judgeHello(
     },
     changed: outcome.changed,
   }
+}
+
+/** @returns null when the peer's address has had its share of verifying */
+async function judgeChain(
+  store: Store,
+  { mesh, chain, member_id: memberId }: Frame<'hello'>,
+  { at, goesOn }: { readonly at: number } & Pick<HelloOccasion, 'goesOn'>,
+): Promise<ChainVerdict | null> {
+  const input = { mesh, chain, now: at }
+  const known = await store.findMember({ meshId: mesh.mesh_id, memberId })
+  if (known !== null && JSON.stringify(known.chain) === JSON.stringify(chain)) return judgeVerifiedChain(input)
+  return await verifyChainInTurns(input, async (certificates) => {
+    await nextTurn()
+    return goesOn(certificates)
+  })
 }
 
 /** What a store would say of the mesh when everything else was verified. */

@@ -38,7 +38,6 @@ export class Listener {
   readonly #server: WebSocketServer
   readonly #connections = new Set<Connection>()
   readonly #throttle: HandshakeThrottle
-  readonly #pings: NodeJS.Timeout
   readonly #watch: NodeJS.Timeout
   /** Connections whose hello or negotiation is still to come. */
   #greeting = 0
@@ -55,8 +54,7 @@ export class Listener {
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
     })
-    this.#pings = setInterval(() => this.#pingAll(), limits.pingIntervalMs)
-    this.#watch = setInterval(() => this.#endOverdue(), watchIntervalMs)
+    this.#watch = setInterval(() => this.#look(), watchIntervalMs)
   }
 
   /** Takes over an HTTP upgrade. */
@@ -83,7 +81,6 @@ export class Listener {
 
   /** Ends every connection, saying that the broker restarts, and resolves when they are gone. */
   async close(): Promise<void> {
-    clearInterval(this.#pings)
     clearInterval(this.#watch)
     const ended = [...this.#connections].map((connection) => connection.ended)
     for (const connection of this.#connections) connection.close('service_restart')
@@ -136,17 +133,14 @@ export class Listener {
     })
   }
 
-  #pingAll(): void {
-    for (const connection of this.#connections) connection.ping()
-  }
-
-  #endOverdue(): void {
+  /** Ends what is overdue, and asks those that are silent whether they are still there. */
+  #look(): void {
     const now = this.#options.runtime.monotonicMs()
     for (const connection of this.#connections) {
-      if (connection.silentMs > limits.silenceMsMax) connection.terminate()
+      if (now - connection.heardAt > limits.silenceMsMax) connection.terminate()
       else if (connection.isGreeting && now - connection.openedAt > handshakeMsMax) {
         connection.close('unauthenticated', { kind: 'handshake_timeout' })
-      }
+      } else connection.pingIfSilent(now)
     }
   }
 }

@@ -50,5 +50,15 @@ export interface ExaminedDatabase extends Inspection {
   readSchema(): Promise<{ readonly found: number; readonly known: number }>
   /** What is wrong with the file itself, in the engine's words; null where the engine cannot tell. */
   listDamage(): Promise<readonly string[] | null>
+  /** Why what this database has committed may not survive a power cut; nothing for one that does what it says. */
+  listRisks(): Promise<readonly Risk[]>
   close(): Promise<void>
+}
+
+/** A setting of a database with which the broker's promise does not hold, whatever the broker does. */
+export interface Risk {
+  readonly setting: string
+  readonly value: string
+  readonly meaning: string
+  readonly remedy: string
 }

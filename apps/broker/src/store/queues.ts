@@ -163,6 +163,12 @@ export interface Queues {
   /** Those of the selection that are dead are dropped. @returns how many they were */
   dropDead(key: MemberKey, selection: DeadSelection): Promise<number | QueueRefusal>
 
+  /**
+   * Work that is held back or leased beyond `latest` can be taken at once: nobody can have asked for that, so it was put
+   * off while the clock was ahead. @returns how many
+   */
+  bringNear(options: { readonly latest: number; readonly now: number; readonly rowsMax: number }): Promise<number>
+
   /** Messages whose last delivery came back are dead from then on. @returns how many, and for whom receipts wait now */
   buryExhausted(options: {
     readonly now: number

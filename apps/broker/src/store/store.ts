@@ -149,6 +149,9 @@ export interface Store extends Departures, Inspection {
   readonly queues: Queues
   readonly seats: Seats
 
+  /** A hint: somebody has just connected, whose admission may share a commit with those of others. */
+  expectAdmission(): void
+
   /**
    * Lets a member in: registers its mesh, inserts or renews the member, and consumes the uses of the invites in its
    * chain, each once per invite and admitted member. All of it or nothing. The mesh's root key, once registered, and
@@ -249,11 +252,15 @@ export interface Store extends Departures, Inspection {
 
   /**
    * Deletes the oldest messages past their retention, with everything that hangs on them, and says so in their dedupe
-   * rows in the same transaction. Recipients that had not got one are reported to its sender as `undeliverable`.
+   * rows in the same transaction. One that was accepted by a clock which was ahead keeps no other from going. Recipients
+   * that had not got one are reported to its sender as `undeliverable`.
    *
    * @returns how many rows went, and for whom receipts wait now
    */
   expireMessages(options: Retention): Promise<{ readonly rows: number; readonly notified: readonly MemberKey[] }>
+
+  /** When the newest of the messages that are kept was accepted; null: there is none. */
+  lastAcceptedAt(): Promise<number | null>
 
   /** How much there is, for metrics; deliveries that wait are counted up to 100 001. */
   count(): Promise<{ readonly meshes: number; readonly members: number; readonly deliveries: number }>

@@ -8,7 +8,8 @@
  */
 import { MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
-import { acceptBytesMax } from '../../limits.ts'
+import { migratePostgres, type Pool } from '@claudemesh/storage/postgres'
+import { acceptBytesMax, databaseConnectMsMax } from '../../limits.ts'
 import type { Runtime } from '../../runtime.ts'
 import type { RevocationChange } from '../departures.ts'
 import type { InspectionPosition } from '../inspection.ts'
@@ -35,19 +36,19 @@ import { drain, forgetMembers, leave } from './departure/depart.ts'
 import { putRevocations } from './departure/revoke.ts'
 import { findRevocations, listEndedLeases, renewLeases } from './departure/statements.ts'
 import { inspect } from './inspection/inspect.ts'
+import { listRisks } from './inspection/risks.ts'
 import { admit } from './membership/admit.ts'
 import { findMember, listRecipients, pageMembers, pageTopics, setProfile } from './membership/directory/statements.ts'
 import { findMesh, listMeshesWithSettings } from './membership/statements.ts'
 import { subscribe } from './membership/subscribe.ts'
-import { migrate } from './migrate.ts'
-import { Pool } from './pool.ts'
+import { openPool } from './open-pool.ts'
 import { PostgresQueues } from './queues/postgres-queues.ts'
 import { PostgresRates } from './rates/postgres-rates.ts'
 import { expireMessages } from './retention/expire-messages.ts'
 import { expireDedupe } from './retention/statements.ts'
 import { PostgresSeats } from './seats/postgres-seats.ts'
 import { endSeatsOf } from './seats/statements.ts'
-import { count, isReadOnly } from './statements.ts'
+import { count, isReadOnly, lastAcceptedAt, schema } from './statements.ts'
 
 export class PostgresStore implements Store {
   readonly queues: PostgresQueues
@@ -72,13 +73,29 @@ export class PostgresStore implements Store {
    */
   static async open(options: { readonly url: string; readonly runtime: Runtime }): Promise<PostgresStore> {
     const { url, runtime } = options
-    await migrate({ url, directory: new URL('./schema/', import.meta.url), now: () => runtime.now() })
-    return new PostgresStore(new Pool(url), runtime)
+    await migratePostgres({
+      url,
+      applicationName: 'claudemesh-broker',
+      connectMsMax: databaseConnectMsMax,
+      schema,
+      directory: new URL('./schema/', import.meta.url),
+      now: () => runtime.now(),
+    })
+    return new PostgresStore(openPool(url), runtime)
+  }
+
+  /** Why what was acknowledged may not survive a power cut of the server. */
+  listRisks() {
+    return this.#pool.read(listRisks)
   }
 
   /** Limits that hold for everybody who shares this database. */
   limitRates(limits: RateLimits): RateLimiter {
     return new PostgresRates(this.#pool, limits)
+  }
+
+  expectAdmission(): void {
+    // Nothing here waits for others, and a commit keeps nobody from connecting.
   }
 
   admit(admission: Admission) {
@@ -233,6 +250,10 @@ export class PostgresStore implements Store {
 
   count() {
     return this.#pool.read(count)
+  }
+
+  lastAcceptedAt() {
+    return this.#pool.read(lastAcceptedAt)
   }
 
   async ping(): Promise<void> {

@@ -1,14 +1,5 @@
 /** The SQL of the engine itself; what belongs to one operation stands in that operation's folder. */
-import { prepare, type Session } from './session.ts'
-
-/** The bounds of a transaction. Sent as they are: they are not worth a name of their own on each connection. */
-export const boundaries = {
-  begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
-  /** What a crash of the database may take back, though nothing of it can be half there. */
-  beginFleeting: 'BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off',
-  commit: 'COMMIT',
-  rollback: 'ROLLBACK',
-} as const
+import { type PostgresSchema, prepare, type Session } from '@claudemesh/storage/postgres'
 
 /**
  * What each of our connections is set to. Tables that were small when a statement was planned grow by a million rows
@@ -20,25 +11,11 @@ export const connectionSettings = `
   SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
          set_config('jit', 'off', false),
          set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-                                          WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)`
+                                          WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
+           AS "synchronousCommit"`
 
-/** The SQL of migrating, which runs before any of the tables is there. */
-export const migration = {
-  serverVersion: `SELECT current_setting('server_version_num')::int AS version,
-                         current_setting('server_encoding') AS encoding`,
-  /** The key is ours alone: the first bytes of a digest of "claudemesh". */
-  lock: 'SELECT pg_advisory_xact_lock(7160250127449261)',
-  isRecorded: `SELECT to_regclass('mesh.schema_migration') IS NOT NULL AS recorded`,
-  schemaVersion: 'SELECT coalesce(max(version), 0)::int AS version FROM mesh.schema_migration',
-  record: 'INSERT INTO mesh.schema_migration (version, name, applied_at) VALUES ($1, $2, $3)',
-  prepare: `
-    CREATE SCHEMA IF NOT EXISTS mesh;
-    CREATE TABLE IF NOT EXISTS mesh.schema_migration (
-      version    INTEGER PRIMARY KEY,
-      name       TEXT    NOT NULL,
-      applied_at BIGINT  NOT NULL
-    )`,
-} as const
+/** Where the tables are. The lock's key is ours alone: the first bytes of a digest of "claudemesh". */
+export const schema: PostgresSchema = { name: 'mesh', lockKey: 7160250127449261 }
 
 const selectReadOnly = prepare(`SELECT current_setting('transaction_read_only') = 'on' AS "readOnly"`)
 
@@ -56,6 +33,15 @@ const selectCounts = prepare(`
 export async function count(session: Session) {
   const [row] = await session.query<{ meshes: number; members: number; deliveries: number }>(selectCounts)
   return row ?? { meshes: 0, members: 0, deliveries: 0 }
+}
+
+const selectLastAccepted = prepare(`
+  SELECT greatest((SELECT accepted_at FROM mesh.topic_message ORDER BY id DESC LIMIT 1),
+                  (SELECT accepted_at FROM mesh.message_queue ORDER BY id DESC LIMIT 1)) AS at`)
+
+export async function lastAcceptedAt(session: Session): Promise<number | null> {
+  const [row] = await session.query<{ at: number | null }>(selectLastAccepted)
+  return row?.at ?? null
 }
 
 const lockCounters = prepare(`

@@ -103,6 +103,10 @@ export class SqliteStore implements Store {
     return new SqliteStore(openDatabase({ path, migrations, now: () => runtime.now() }), runtime)
   }
 
+  expectAdmission(): void {
+    this.#writer.expectMore()
+  }
+
   admit(admission: Admission) {
     return this.#writer.write(() => admit(this.#statements, admission))
   }
@@ -231,6 +235,10 @@ export class SqliteStore implements Store {
 
   async count() {
     return this.#read(({ service }) => service.count())
+  }
+
+  async lastAcceptedAt() {
+    return this.#read(({ service }) => service.lastAcceptedAt()) || null
   }
 
   async ping(): Promise<void> {

@@ -1,4 +1,10 @@
-/** The SQL of the engine itself; what belongs to one operation stands in that operation's folder. */
+/**
+ * The SQL of the engine itself; what belongs to one operation stands in that operation's folder.
+ *
+ * The file is never analysed, so its planner takes every key of which the first column is given for nearly as good as one of
+ * which all are, and would read the rows of a whole mesh to find those of one member. Where the primary key begins with
+ * the mesh and goes on with something else, the index is therefore named: `INDEXED BY`.
+ */
 import type { Database } from '@claudemesh/storage'
 
 /** A part of a transaction that can be undone alone. */
@@ -18,9 +24,16 @@ export function prepareService(db: Database) {
     SELECT (SELECT count(*) FROM mesh)           AS meshes,
            (SELECT count(*) FROM member WHERE status = 'active') AS members,
            (SELECT count(*) FROM (SELECT 1 FROM delivery_queue LIMIT 100001)) AS deliveries`)
+  // Ids ascend with their making.
+  const newest = ['topic_message', 'message_queue'].map((table) =>
+    db.prepare<[], { at: number }>(`
+    SELECT accepted_at AS at FROM ${table} WHERE id = (SELECT max(id) FROM ${table})`),
+  )
   const one = db.prepare<[], { one: number }>('SELECT count(*) AS one FROM mesh')
   return {
     count: () => count.get() ?? { meshes: 0, members: 0, deliveries: 0 },
+    /** 0: there is no message. */
+    lastAcceptedAt: (): number => Math.max(...newest.map((statement) => statement.get()?.at ?? 0)),
     ping: (): void => void one.get(),
   }
 }

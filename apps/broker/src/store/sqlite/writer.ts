@@ -34,6 +34,11 @@ export class Writer {
     return assertDone<T>(done)
   }
 
+  /** Says that somebody has just connected: what is written in a handshake is committed with that of others. */
+  expectMore(): void {
+    this.#commits.expectMore()
+  }
+
   /** Commits what waits. */
   drain(): Promise<void> {
     return this.#commits.drain()

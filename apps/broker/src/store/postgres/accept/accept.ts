@@ -9,9 +9,9 @@
  */
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
+import type { Session } from '@claudemesh/storage/postgres'
 import type { Accepted, MessageKey } from '../../rows.ts'
 import type { AcceptItem, AcceptOutcome } from '../../store.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import { type Address, findAddresses, insertAll, readBack, type Stored } from './statements.ts'
 

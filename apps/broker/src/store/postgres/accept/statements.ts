@@ -1,7 +1,7 @@
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { MemberStatus } from '../../member-states.ts'
 import type { Accepted, MessageKey } from '../../rows.ts'
 import type { AcceptItem } from '../../store.ts'
-import { prepare, type Session } from '../session.ts'
 
 const dedupeColumns = `
   d.broker_message_id AS "brokerMessageId", d.history_id AS "historyId", d.request_fingerprint AS fingerprint,

@@ -1,11 +1,11 @@
 /** Claims, acknowledgements and receipts. */
 import { MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
+import type { Session } from '@claudemesh/storage/postgres'
 import { receiptOf } from '../../receipt-of.ts'
 import type { MemberKey } from '../../rows.ts'
 import type { Acknowledgement, Claimed, ClaimRequest, ReadMark } from '../../store.ts'
 import { findMemberStatus } from '../membership/statements.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import { insertReadMarks } from './read-marks/statements.ts'
 import { countOwed, deleteAll, takeDeliveries, takeReceipts } from './statements.ts'

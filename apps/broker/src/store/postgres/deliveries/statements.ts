@@ -1,39 +1,7 @@
-import type { DestinationKind, Priority } from '@claudemesh/protocol'
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { Delivery, MemberKey, Message, Receipt } from '../../rows.ts'
+import { type MessageRow, messageColumns, toMessage } from '../../statements.ts'
 import type { ClaimRequest, HistoryPage } from '../../store.ts'
-import { prepare, type Session } from '../session.ts'
-
-interface MessageRow {
-  readonly brokerMessageId: string
-  readonly historyId: number
-  readonly clientMessageId: string
-  readonly sender: string
-  readonly destinationKind: DestinationKind
-  readonly destinationRef: string
-  readonly replyTo: string | null
-  readonly priority: Priority
-  readonly sealed: Buffer
-  readonly acceptedAt: number
-}
-
-const messageColumns = `
-  m.id AS "brokerMessageId", m.history_id AS "historyId", m.client_message_id AS "clientMessageId", m.sender,
-  m.destination_kind AS "destinationKind", m.destination_ref AS "destinationRef", m.reply_to AS "replyTo", m.priority,
-  m.sealed, m.accepted_at AS "acceptedAt"`
-
-function toMessage(row: MessageRow): Message {
-  return {
-    brokerMessageId: row.brokerMessageId,
-    historyId: row.historyId,
-    clientMessageId: row.clientMessageId,
-    sender: row.sender,
-    destination: { kind: row.destinationKind, ref: row.destinationRef },
-    replyTo: row.replyTo,
-    priority: row.priority,
-    sealed: row.sealed,
-    acceptedAt: row.acceptedAt,
-  }
-}
 
 /**
  * Rows that another connection of the member is claiming at this moment are passed over: they are as good as claimed. A

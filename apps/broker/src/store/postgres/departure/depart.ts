@@ -1,12 +1,12 @@
 /** Members that go, and what waits for them: see departures.ts for what is promised. The caller holds no lock. */
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
+import type { Session } from '@claudemesh/storage/postgres'
 import type { Departure, Departures } from '../../departures.ts'
 import type { MemberKey } from '../../rows.ts'
 import { beginEpochs, countSubscribers } from '../membership/directory/statements.ts'
 import { audit } from '../membership/statements.ts'
 import { endConsuming } from '../queues/consumers.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import {
   deleteForgettable,

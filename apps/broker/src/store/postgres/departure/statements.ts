@@ -1,9 +1,9 @@
 /** The SQL of members as they go, of what waits for those that are gone, and of revocation lists. */
 import type { Certificate, RevocationList } from '@claudemesh/protocol'
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { RevocationChange, Revocations } from '../../departures.ts'
 import type { Candidate, FirstSeen, Suspects } from '../../judge-revocation.ts'
 import type { MemberKey } from '../../rows.ts'
-import { prepare, type Session } from '../session.ts'
 
 const markLeft = prepare(`
   UPDATE mesh.member SET status = 'left', draining = true

@@ -1,25 +1,31 @@
 import { listMigrations } from '@claudemesh/storage'
+import { type Pool, readSchemaVersion } from '@claudemesh/storage/postgres'
 import type { ExaminedDatabase, InspectionPosition } from '../../inspection.ts'
-import { Pool } from '../pool.ts'
+import { openPool } from '../open-pool.ts'
+import { schema } from '../statements.ts'
 import { inspect } from './inspect.ts'
-import { readSchemaVersion } from './statements.ts'
+import { listRisks } from './risks.ts'
 
 /** The database of a team's brokers, which may be running on it. */
 export class ExaminedServer implements ExaminedDatabase {
   readonly #pool: Pool
 
   constructor(url: string) {
-    this.#pool = new Pool(url)
+    this.#pool = openPool(url)
   }
 
   async readSchema() {
-    const found = await this.#pool.read(readSchemaVersion)
+    const found = await this.#pool.read((session) => readSchemaVersion(session, schema))
     return { found, known: listMigrations(new URL('../schema/', import.meta.url)).length }
   }
 
   /** PostgreSQL checks its pages itself, and what a file system did to them is nothing that a query finds. */
   async listDamage(): Promise<null> {
     return null
+  }
+
+  listRisks() {
+    return this.#pool.read(listRisks)
   }
 
   inspect(position: InspectionPosition | null, rowsMax: number) {

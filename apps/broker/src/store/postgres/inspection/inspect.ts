@@ -1,6 +1,6 @@
+import type { Session } from '@claudemesh/storage/postgres'
 import { inspectPage } from '../../inspection/inspect-page.ts'
 import type { InspectionPosition, InspectionStep } from '../../inspection.ts'
-import type { Session } from '../session.ts'
 import { checks, queryRows } from './statements.ts'
 
 /** A step of a pass. Each of its statements sees what is committed when it begins. */

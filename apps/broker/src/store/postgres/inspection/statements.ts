@@ -1,7 +1,6 @@
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import { writeChecks } from '../../inspection/statements.ts'
 import type { Finding } from '../../inspection.ts'
-import { prepare, type Session } from '../session.ts'
-import { migration } from '../statements.ts'
 
 export const checks = writeChecks('mesh', (n) => `$${n}`)
 
@@ -14,13 +13,10 @@ export function queryRows(
   return session.query<Finding['row']>(prepare(text), values)
 }
 
-const selectIsRecorded = prepare(migration.isRecorded)
-const selectSchemaVersion = prepare(migration.schemaVersion)
+const selectSettings = prepare(`
+  SELECT name AS setting, current_setting(name) AS value FROM unnest($1::text[]) AS name`)
 
-/** The number of the last migration, 0 before the first. */
-export async function readSchemaVersion(session: Session): Promise<number> {
-  const [tables] = await session.query<{ recorded: boolean }>(selectIsRecorded)
-  if (tables?.recorded !== true) return 0
-  const [row] = await session.query<{ version: number }>(selectSchemaVersion)
-  return row?.version ?? 0
+/** The values of settings, as the server names them. */
+export function readDurabilitySettings(session: Session, names: readonly string[]) {
+  return session.query<{ readonly setting: string; readonly value: string }>(selectSettings, [names])
 }

@@ -8,12 +8,12 @@
  */
 import assert from 'node:assert/strict'
 import type { Revocation } from '@claudemesh/identity'
+import type { Session } from '@claudemesh/storage/postgres'
 import { type AdmissionPlan, changesNothing, judgeAdmission, type KnownAtAdmission } from '../../judge-admission.ts'
 import { judgeChain, membersOf } from '../../judge-revocation.ts'
 import type { Mesh } from '../../rows.ts'
 import type { Admission, AdmissionOutcome } from '../../store.ts'
 import { findFirstSeen } from '../departure/statements.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import {
   audit,

@@ -1,10 +1,10 @@
 /** The SQL of meshes, of members as they are let in, of invites and of the audit log. */
 import type { RevocationList } from '@claudemesh/protocol'
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { Credentials } from '../../judge-admission.ts'
 import type { MemberStatus } from '../../member-states.ts'
 import type { MemberKey, Mesh } from '../../rows.ts'
 import type { Admission } from '../../store.ts'
-import { prepare, type Session } from '../session.ts'
 
 const meshColumns = `
   h.id AS "meshId", h.slug, h.root_key AS "rootKey", h.dedupe_mode AS "dedupeMode",

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { MeshError } from '@claudemesh/protocol'
+import type { Session } from '@claudemesh/storage/postgres'
 import type { MemberKey, Topic } from '../../rows.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import { addSubscription, beginEpochs, endSubscription, findTopic, makeTopic } from './directory/statements.ts'
 import { findMemberStatus } from './statements.ts'

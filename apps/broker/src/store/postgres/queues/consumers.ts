@@ -1,10 +1,10 @@
 /** Who consumes a queue. Whatever changes it takes the lock of the mesh first. */
 import assert from 'node:assert/strict'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
+import type { Session } from '@claudemesh/storage/postgres'
 import type { Queue } from '../../queues.ts'
 import type { MemberKey } from '../../rows.ts'
 import { findMemberStatus } from '../membership/statements.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import {
   addConsumer,

@@ -1,13 +1,12 @@
 import { crashPoint } from '@claudemesh/storage'
+import type { Pool, Session } from '@claudemesh/storage/postgres'
 import type { QueueRefusal, Queues, SettleItem, TakeOutcome, TakeRequest } from '../../queues.ts'
 import type { MemberKey } from '../../rows.ts'
-import type { Pool } from '../pool.ts'
-import type { Session } from '../session.ts'
 import { consume, stopConsuming } from './consumers.ts'
 import { pageDead, settleDead } from './dead/statements.ts'
 import { findTerms, holdConsumer, listConsumers, pageQueues } from './statements.ts'
 import { buryExhausted, settleAll } from './work/settle.ts'
-import { countWork, findNextAt, isDue, leaseNext, undoLease } from './work/statements.ts'
+import { bringNear, countWork, findNextAt, isDue, leaseNext, undoLease } from './work/statements.ts'
 
 /**
  * The work queues of the engine for a team. Taking does not wait for the lock of the mesh: consumers take side by side,
@@ -68,6 +67,10 @@ export class PostgresQueues implements Queues {
 
   dropDead(key: MemberKey, selection: Parameters<Queues['dropDead']>[1]) {
     return this.#settleDead(key, { ...selection, action: 'drop' })
+  }
+
+  bringNear(options: { latest: number; now: number; rowsMax: number }) {
+    return this.#pool.write((session) => bringNear(session, options))
   }
 
   buryExhausted(options: { now: number; rowsMax: number }) {

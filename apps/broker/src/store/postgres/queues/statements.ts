@@ -1,7 +1,8 @@
 /** Queues and who consumes them. */
+
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { Queue, QueueKey } from '../../queues.ts'
 import type { MemberKey } from '../../rows.ts'
-import { prepare, type Session } from '../session.ts'
 
 const queueColumns = `
   q.name, q.consumers, q.max_deliveries AS "maxDeliveries", q.created_at AS "createdAt",

@@ -1,6 +1,6 @@
+import type { Pool } from '@claudemesh/storage/postgres'
 import type { RateLimiter, RateLimits, RateVerdict } from '../../rates.ts'
 import type { MessageKey } from '../../rows.ts'
-import type { Pool } from '../pool.ts'
 import { forgetRates, takeRates } from './statements.ts'
 
 /** Limits that hold for all nodes together: one round trip for each batch, into tables that no crash has to keep. */

@@ -1,6 +1,6 @@
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { RateLimits } from '../../rates.ts'
 import type { MessageKey } from '../../rows.ts'
-import { prepare, type Session } from '../session.ts'
 
 const takeUnits = prepare(`
   SELECT place, retry_after_ms AS "retryAfterMs"

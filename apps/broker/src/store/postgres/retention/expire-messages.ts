@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
+import type { Session } from '@claudemesh/storage/postgres'
 import type { MemberKey } from '../../rows.ts'
 import type { Retention } from '../../store.ts'
-import type { Session } from '../session.ts'
 import { lockMeshes } from '../statements.ts'
 import { deleteOldMessages, deleteOldReceipts, listDueMeshes, listOldest, type OldMessage } from './statements.ts'
+
+const dayMs = 86_400_000
 
 /**
  * Deletes what is past its retention, oldest first, until `rowsMax` rows are gone. Whoever waited for a message is told
@@ -19,7 +21,7 @@ export async function expireMessages(
   for (const { meshId, before } of await listDueMeshes(session, options)) {
     if (rows >= options.rowsMax) break
     await lockMeshes(session, [meshId])
-    const oldest = await listOldest(session, meshId, options.rowsMax)
+    const oldest = await listOldest(session, { meshId, latest: options.now + dayMs, limit: options.rowsMax })
     const messages = takeOld(oldest, { before, rowsMax: options.rowsMax - rows })
     if (messages.length > 0) {
       const gone = await deleteOldMessages(session, { meshId, messages, at: options.now })

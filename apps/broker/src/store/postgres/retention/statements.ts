@@ -1,4 +1,4 @@
-import { prepare, type Session } from '../session.ts'
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 
 export interface OldMessage {
   readonly brokerMessageId: string
@@ -17,7 +17,8 @@ const selectDueMeshes = prepare(`
    WHERE (SELECT coalesce(m.accepted_at, w.accepted_at)
             FROM mesh.message_history i LEFT JOIN mesh.topic_message m ON m.id = i.broker_message_id
                  LEFT JOIN mesh.message_queue w ON w.id = i.broker_message_id
-           WHERE i.mesh_id = h.id ORDER BY i.history_id LIMIT 1) < h.before
+           WHERE i.mesh_id = h.id AND coalesce(m.accepted_at, w.accepted_at) <= $1::bigint + 86400000
+           ORDER BY i.history_id LIMIT 1) < h.before
       OR EXISTS (SELECT 1 FROM mesh.receipt r WHERE r.mesh_id = h.id AND r.at < h.before)
    ORDER BY h.id`)
 const selectOldest = prepare(`
@@ -27,7 +28,7 @@ const selectOldest = prepare(`
          (SELECT count(*) FROM mesh.delivery_queue d WHERE d.broker_message_id = m.id) AS waiting
     FROM mesh.message_history i LEFT JOIN mesh.topic_message m ON m.id = i.broker_message_id
          LEFT JOIN mesh.message_queue w ON w.id = i.broker_message_id
-   WHERE i.mesh_id = $1 ORDER BY i.history_id LIMIT $2`)
+   WHERE i.mesh_id = $1 AND coalesce(m.accepted_at, w.accepted_at) <= $2 ORDER BY i.history_id LIMIT $3`)
 // A message, everything that hangs on it, and what its sender is told of those who never got it: one statement.
 const deleteMessages = prepare(`
   WITH old AS (
@@ -98,9 +99,12 @@ export function listDueMeshes(
   return session.query(selectDueMeshes, [now, messageRetentionDays])
 }
 
-/** In the order in which they were accepted. */
-export function listOldest(session: Session, meshId: string, limit: number): Promise<readonly OldMessage[]> {
-  return session.query<OldMessage>(selectOldest, [meshId, limit])
+/** In the order in which they were accepted, without those of a clock that was ahead of `latest`. */
+export function listOldest(
+  session: Session,
+  { meshId, latest, limit }: { readonly meshId: string; readonly latest: number; readonly limit: number },
+): Promise<readonly OldMessage[]> {
+  return session.query<OldMessage>(selectOldest, [meshId, latest, limit])
 }
 
 /** @returns how many went, and the senders for whom a receipt waits now */

@@ -2,13 +2,13 @@
  * Seats in rows that every node sees. Whoever decides about a member's seats holds the lock of its row in `member`; of
  * several members the locks are taken in the order of their keys.
  */
+
+import type { Pool, Session } from '@claudemesh/storage/postgres'
 import { unacknowledgedItemsMax } from '../../../limits.ts'
 import { judgeSeat } from '../../judge-seat.ts'
 import type { MemberKey } from '../../rows.ts'
 import type { SeatKey, SeatOutcome, SeatRequest, Seats } from '../../seats.ts'
 import { renewLeases } from '../departure/statements.ts'
-import type { Pool } from '../pool.ts'
-import type { Session } from '../session.ts'
 import {
   addSeat,
   arrive,

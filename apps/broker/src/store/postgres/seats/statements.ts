@@ -1,7 +1,8 @@
 /** The SQL of nodes, seats and presence. */
+
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { MemberKey } from '../../rows.ts'
 import type { EndedSeat, SeatEnding, SeatKey, SeatRequest } from '../../seats.ts'
-import { prepare, type Session } from '../session.ts'
 
 const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 

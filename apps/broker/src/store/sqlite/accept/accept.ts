@@ -30,20 +30,16 @@ interface Numbers {
 /** Accepts items in their order. A throw leaves the transaction to be rolled back: nothing of any item is kept. */
 export function acceptAll(tx: Tx, statements: Statements, items: readonly AcceptItem[]): readonly AcceptOutcome[] {
   const { accept, counters } = statements
-  const numbersOf = new Map<string, Numbers>()
-  const directory = new Directory(statements)
+  const meshes = new Map<string, MeshView>()
   const outcomes = items.map((item): AcceptOutcome => {
-    const refusal = judgeSender(directory, item) ?? judgeDestination(directory, item)
+    const mesh = memoize(meshes, item.meshId, () => new MeshView(statements, item.meshId))
+    const refusal = judgeSender(mesh, item) ?? judgeDestination(mesh, item)
     if (refusal !== null) return findKnown(accept, item) ?? refusal
-    let numbers = numbersOf.get(item.meshId)
-    if (numbers === undefined) {
-      numbers = readNumbers(counters, item.meshId)
-      numbersOf.set(item.meshId, numbers)
-    }
-    return store(statements, item, numbers)
+    return store(statements, item, mesh.numbers)
   })
-  for (const [meshId, numbers] of numbersOf) {
-    assert.equal(counters.write(meshId, numbers), 1, 'the numbers of a mesh are kept in one row')
+  for (const { meshId, takenNumbers } of meshes.values()) {
+    if (takenNumbers === null) continue
+    assert.equal(counters.write(meshId, takenNumbers), 1, 'the numbers of a mesh are kept in one row')
   }
   crashPoint('broker.accept.before-commit')
   tx.afterCommit(() => crashPoint('broker.accept.after-commit'))
@@ -56,55 +52,70 @@ function findKnown(accept: AcceptStatements, item: AcceptItem): AcceptOutcome | 
 }
 
 /** Its connection was good when the message came in; it may have been revoked since. */
-function judgeSender(directory: Directory, { meshId, sender }: AcceptItem): AcceptOutcome | null {
-  const status = directory.memberStatus(meshId, sender)
+function judgeSender(mesh: MeshView, { sender }: AcceptItem): AcceptOutcome | null {
+  const status = mesh.memberStatus(sender)
   if (status === 'active') return null
   return { kind: status === 'revoked' ? 'sender_revoked' : 'sender_left' }
 }
 
-function judgeDestination(directory: Directory, item: AcceptItem): AcceptOutcome | null {
+function judgeDestination(mesh: MeshView, item: AcceptItem): AcceptOutcome | null {
   if (item.destination.kind === 'dm') {
-    const status = directory.memberStatus(item.meshId, item.destination.ref)
+    const status = mesh.memberStatus(item.destination.ref)
     if (status === 'active') return null
     return { kind: status === 'revoked' ? 'recipient_revoked' : 'recipient_unknown' }
   }
   if (item.destination.kind === 'queue') {
-    const queue = directory.queueTerms(item.meshId, item.destination.ref)
+    const queue = mesh.queueTerms(item.destination.ref)
     if (queue === null) return { kind: 'queue_unknown' }
     const { recipientsEpoch, consumers } = queue
     // What nobody consumes now nobody who comes later could open.
     if (consumers > 0 && (item.recipientsEpoch ?? recipientsEpoch) === recipientsEpoch) return null
     return { kind: 'recipients_stale', recipientsEpoch }
   }
-  const epoch = directory.topicEpoch(item.meshId, item.destination.ref)
+  const epoch = mesh.topicEpoch(item.destination.ref)
   if (epoch === null) return { kind: 'topic_unknown' }
   if (item.recipientsEpoch === null || item.recipientsEpoch === epoch) return null
   return { kind: 'recipients_stale', recipientsEpoch: epoch }
 }
 
-/** Senders and what they address, looked up once per batch: accepting changes no member, no topic and no queue. */
-class Directory {
-  readonly #accept: AcceptStatements
-  readonly #queues: QueueStatements
+/**
+ * A mesh as one batch sees it. Senders and what they address are looked up once: accepting changes no member, no topic
+ * and no queue. Its numbers are read when the first one is given.
+ */
+class MeshView {
+  readonly meshId: string
+  readonly #statements: Statements
   readonly #statusOf = new Map<string, ReturnType<AcceptStatements['memberStatus']>>()
   readonly #epochOf = new Map<string, number | null>()
   readonly #queueOf = new Map<string, ReturnType<QueueStatements['findTerms']>>()
+  #numbers: Numbers | null = null
 
-  constructor({ accept, queues }: Statements) {
-    this.#accept = accept
-    this.#queues = queues
+  constructor(statements: Statements, meshId: string) {
+    this.#statements = statements
+    this.meshId = meshId
   }
 
-  memberStatus(meshId: string, memberId: string): ReturnType<AcceptStatements['memberStatus']> {
-    return memoize(this.#statusOf, `${meshId}/${memberId}`, () => this.#accept.memberStatus(meshId, memberId))
+  /** The last ones given; whoever gives others writes them here. */
+  get numbers(): Numbers {
+    this.#numbers ??= readNumbers(this.#statements.counters, this.meshId)
+    return this.#numbers
   }
 
-  topicEpoch(meshId: string, topic: string): number | null {
-    return memoize(this.#epochOf, `${meshId}/${topic}`, () => this.#accept.topicEpoch(meshId, topic))
+  /** Null: none was asked for. */
+  get takenNumbers(): Numbers | null {
+    return this.#numbers
   }
 
-  queueTerms(meshId: string, queue: string): ReturnType<QueueStatements['findTerms']> {
-    return memoize(this.#queueOf, `${meshId}/${queue}`, () => this.#queues.findTerms(meshId, queue))
+  memberStatus(memberId: string): ReturnType<AcceptStatements['memberStatus']> {
+    return memoize(this.#statusOf, memberId, () => this.#statements.accept.memberStatus(this.meshId, memberId))
+  }
+
+  topicEpoch(topic: string): number | null {
+    return memoize(this.#epochOf, topic, () => this.#statements.accept.topicEpoch(this.meshId, topic))
+  }
+
+  queueTerms(queue: string): ReturnType<QueueStatements['findTerms']> {
+    return memoize(this.#queueOf, queue, () => this.#statements.queues.findTerms(this.meshId, queue))
   }
 }
 

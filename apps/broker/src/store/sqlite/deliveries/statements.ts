@@ -1,38 +1,6 @@
-import type { DestinationKind, Priority } from '@claudemesh/protocol'
 import type { Database } from '@claudemesh/storage'
 import type { Delivery, MemberKey, Message, Receipt } from '../../rows.ts'
-
-interface MessageRow {
-  readonly brokerMessageId: string
-  readonly historyId: number
-  readonly clientMessageId: string
-  readonly sender: string
-  readonly destinationKind: DestinationKind
-  readonly destinationRef: string
-  readonly replyTo: string | null
-  readonly priority: Priority
-  readonly sealed: Buffer
-  readonly acceptedAt: number
-}
-
-const messageColumns = `
-  m.id AS brokerMessageId, m.history_id AS historyId, m.client_message_id AS clientMessageId, m.sender,
-  m.destination_kind AS destinationKind, m.destination_ref AS destinationRef, m.reply_to AS replyTo, m.priority,
-  m.sealed, m.accepted_at AS acceptedAt`
-
-function toMessage(row: MessageRow): Message {
-  return {
-    brokerMessageId: row.brokerMessageId,
-    historyId: row.historyId,
-    clientMessageId: row.clientMessageId,
-    sender: row.sender,
-    destination: { kind: row.destinationKind, ref: row.destinationRef },
-    replyTo: row.replyTo,
-    priority: row.priority,
-    sealed: row.sealed,
-    acceptedAt: row.acceptedAt,
-  }
-}
+import { type MessageRow, messageColumns, toMessage } from '../../statements.ts'
 
 export type DeliveryStatements = ReturnType<typeof prepareDeliveries>
 
@@ -81,7 +49,8 @@ export function prepareDeliveries(db: Database) {
     SELECT ${messageColumns} FROM message_history h CROSS JOIN topic_message m ON m.id = h.broker_message_id
      WHERE h.mesh_id = ? AND h.history_id = ?`)
   const selectReadableTopics = db.prepare<[string, string], { topic: string; sinceHistoryId: number }>(`
-    SELECT topic, since_history_id AS sinceHistoryId FROM topic_subscription WHERE mesh_id = ? AND member_id = ?`)
+    SELECT topic, since_history_id AS sinceHistoryId FROM topic_subscription INDEXED BY topic_subscription_by_member
+     WHERE mesh_id = ? AND member_id = ?`)
 
   return {
     *deliveriesAfter(key: MemberKey, after: number): Generator<Delivery> {

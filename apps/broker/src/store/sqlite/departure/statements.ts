@@ -26,7 +26,8 @@ export function prepareDepartures(db: Database) {
   const selectDraining = db.prepare<[number], MemberKey & { status: 'left' | 'revoked' }>(`
     SELECT mesh_id AS meshId, member_id AS memberId, status FROM member WHERE draining = 1 LIMIT ?`)
   const deleteSubscriptions = db.prepare<[string, string], { topic: string }>(`
-    DELETE FROM topic_subscription WHERE mesh_id = ? AND member_id = ? RETURNING topic`)
+    DELETE FROM topic_subscription INDEXED BY topic_subscription_by_member WHERE mesh_id = ? AND member_id = ?
+    RETURNING topic`)
   const selectWaiting = db.prepare<[string, string, number], { deliveryId: number }>(`
     SELECT delivery_id AS deliveryId FROM delivery_queue WHERE mesh_id = ? AND recipient = ?
      ORDER BY delivery_id LIMIT ?`)
@@ -54,7 +55,8 @@ export function prepareDepartures(db: Database) {
   const deletePast = db.prepare<[string, string]>(`
     DELETE FROM topic_subscription_past WHERE mesh_id = ? AND member_id = ?`)
   const deleteConsuming = db.prepare<[string, string]>(`
-    DELETE FROM queue_consumer WHERE mesh_id = ? AND member_id = ? AND until_history_id IS NOT NULL`)
+    DELETE FROM queue_consumer INDEXED BY queue_consumer_by_member
+     WHERE mesh_id = ? AND member_id = ? AND until_history_id IS NOT NULL`)
   const deleteMember = db.prepare<[string, string]>(`
     DELETE FROM member WHERE mesh_id = ? AND member_id = ? AND status = 'left'`)
 
@@ -106,7 +108,8 @@ export function prepareRevocations(db: Database) {
     SELECT min(at) AS at
       FROM (SELECT joined_at AS at FROM member WHERE mesh_id = @meshId AND member_id = @memberId
              UNION ALL
-            SELECT used_at FROM invite_use WHERE mesh_id = @meshId AND member_id = @memberId)`)
+            SELECT used_at FROM invite_use INDEXED BY invite_use_by_member
+             WHERE mesh_id = @meshId AND member_id = @memberId)`)
 
   return {
     findRevocations(meshId: string): Revocations | null {

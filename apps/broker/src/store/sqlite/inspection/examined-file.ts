@@ -29,6 +29,11 @@ export class ExaminedFile implements ExaminedDatabase {
     return listDamage(this.#db)
   }
 
+  /** Whoever writes to the file sets what makes its commits durable, each time it is opened. */
+  async listRisks(): Promise<readonly []> {
+    return []
+  }
+
   inspect(position: InspectionPosition | null, rowsMax: number) {
     return inspectFile(this.#db, this.#statements, { position, rowsMax })
   }

@@ -77,6 +77,10 @@ export class SqliteQueues implements Queues {
     return this.#writer.write(() => settleDead(this.#statements, key, { ...selection, action: 'drop' }))
   }
 
+  bringNear({ latest, now, rowsMax }: { latest: number; now: number; rowsMax: number }) {
+    return this.#writer.write(() => this.#statements.work.bringNear({ latest, now, limit: rowsMax }))
+  }
+
   buryExhausted(options: { now: number; rowsMax: number }) {
     return this.#writer.write(() => buryExhausted(this.#statements, options))
   }

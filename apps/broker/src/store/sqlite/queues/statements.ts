@@ -57,7 +57,8 @@ export function prepareQueues(db: Database) {
   const countChange = db.prepare<[number, string, string]>(`
     UPDATE queue SET recipients_epoch = recipients_epoch + 1, consumers = consumers + ? WHERE mesh_id = ? AND name = ?`)
   const selectConsumed = db.prepare<[string, string], { queue: string }>(`
-    SELECT queue FROM queue_consumer WHERE mesh_id = ? AND member_id = ? AND until_history_id IS NULL ORDER BY queue`)
+    SELECT queue FROM queue_consumer INDEXED BY queue_consumer_by_member
+     WHERE mesh_id = ? AND member_id = ? AND until_history_id IS NULL ORDER BY queue`)
   const deleteConsumer = db.prepare<[string, string, string, number]>(`
     DELETE FROM queue_consumer
      WHERE mesh_id = ? AND queue = ? AND member_id = ? AND until_history_id IS NULL AND since_history_id >= ?`)

@@ -26,7 +26,10 @@ export function expireMessages(
   let rows = 0
   for (const { meshId, messageRetentionDays } of statements.retention.listMeshes()) {
     const before = options.now - (messageRetentionDays ?? options.messageRetentionDays) * dayMs
-    for (const message of statements.retention.oldestMessages(meshId, options.rowsMax)) {
+    for (const message of statements.retention.oldestMessages(meshId, {
+      latest: options.now + dayMs,
+      limit: options.rowsMax,
+    })) {
       // The history is in order of acceptance: the first that may stay ends the walk.
       if (message.acceptedAt >= before || rows >= options.rowsMax) break
       for (const memberId of reportUndelivered(statements, {

@@ -22,14 +22,14 @@ export type RetentionStatements = ReturnType<typeof prepareRetention>
 export function prepareRetention(db: Database) {
   const selectMeshes = db.prepare<[], { meshId: string; messageRetentionDays: number | null }>(`
     SELECT id AS meshId, message_retention_days AS messageRetentionDays FROM mesh ORDER BY id`)
-  const selectOldest = db.prepare<[string, number], OldMessage>(`
+  const selectOldest = db.prepare<[string, number, number], OldMessage>(`
     SELECT h.history_id AS historyId, h.broker_message_id AS brokerMessageId,
            coalesce(m.sender, w.sender) AS sender,
            coalesce(m.client_message_id, w.client_message_id) AS clientMessageId,
            coalesce(m.accepted_at, w.accepted_at) AS acceptedAt
       FROM message_history h LEFT JOIN topic_message m ON m.id = h.broker_message_id
            LEFT JOIN message_queue w ON w.id = h.broker_message_id
-     WHERE h.mesh_id = ? ORDER BY h.history_id LIMIT ?`)
+     WHERE h.mesh_id = ? AND coalesce(m.accepted_at, w.accepted_at) <= ? ORDER BY h.history_id LIMIT ?`)
   const selectWaiting = db.prepare<[string], { recipient: string; deliveryId: number }>(`
     SELECT recipient, delivery_id AS deliveryId FROM delivery_queue WHERE broker_message_id = ?`)
   const selectUndone = db.prepare<[string], UndoneWork>(`
@@ -59,7 +59,9 @@ export function prepareRetention(db: Database) {
 
   return {
     listMeshes: () => selectMeshes.all(),
-    oldestMessages: (meshId: string, limit: number): readonly OldMessage[] => selectOldest.all(meshId, limit),
+    /** In the order in which they were accepted, without those of a clock that was ahead of `latest`. */
+    oldestMessages: (meshId: string, o: { latest: number; limit: number }): readonly OldMessage[] =>
+      selectOldest.all(meshId, o.latest, o.limit),
     waitingRecipients: (brokerMessageId: string) => selectWaiting.all(brokerMessageId),
     /** A message of a work queue that is neither done nor dead; who had it last, else the first that could have had it. */
     findUndone: (brokerMessageId: string): UndoneWork | null => selectUndone.get(brokerMessageId) ?? null,

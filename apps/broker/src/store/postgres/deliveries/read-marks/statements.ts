@@ -1,6 +1,6 @@
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { MemberKey } from '../../../rows.ts'
 import type { ReadMark } from '../../../store.ts'
-import { prepare, type Session } from '../../session.ts'
 
 const insertReads = prepare(`
   WITH addressed AS MATERIALIZED (

@@ -1,8 +1,8 @@
 /** The SQL of members, topics and presence as they are asked for. */
 import type { Certificate } from '@claudemesh/protocol'
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { Member, MemberKey, Topic } from '../../../rows.ts'
 import type { Page } from '../../../store.ts'
-import { prepare, type Session } from '../../session.ts'
 
 const memberColumns = `
   m.member_id AS "memberId", m.chain, m.status, coalesce(p.online, false) AS online, p.last_seen_at AS "lastSeenAt", p.summary, p.activity,

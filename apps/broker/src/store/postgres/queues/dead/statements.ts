@@ -1,19 +1,20 @@
 /** Messages of work queues that are dead. */
+
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { DeadMessage, DeadPage, QueueKey } from '../../../queues.ts'
 import type { MemberKey } from '../../../rows.ts'
-import { prepare, type Session } from '../../session.ts'
-import { type MessageRow, messageColumns, sealedFor, toMessage } from '../work/statements.ts'
+import { type MessageRow, queuedMessageColumns, sealedFor, toMessage } from '../../../statements.ts'
 
 const selectDead = prepare(`
   WITH dead AS MATERIALIZED (
     SELECT m.id, m.history_id, octet_length(m.sealed) AS bytes FROM mesh.message_queue m
-     WHERE m.mesh_id = $1 AND m.queue = $2 AND m.state = 'dead' AND m.history_id > $4 AND ${sealedFor}
+     WHERE m.mesh_id = $1 AND m.queue = $2 AND m.state = 'dead' AND m.history_id > $4 AND ${sealedFor('mesh', '$3')}
      ORDER BY m.history_id LIMIT $5::integer + 1
   ), sized AS (
     SELECT d.id, row_number() OVER page AS number, sum(d.bytes) OVER page AS bytes, count(*) OVER () AS found
       FROM dead d WINDOW page AS (ORDER BY d.history_id)
   )
-  SELECT s.found, ${messageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS "diedAt", m.reason
+  SELECT s.found, ${queuedMessageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS "diedAt", m.reason
     FROM sized s CROSS JOIN LATERAL (SELECT * FROM mesh.message_queue q WHERE q.id = s.id OFFSET 0) m
    WHERE s.number <= $5 AND (s.number = 1 OR s.bytes <= $6) ORDER BY s.number`)
 

@@ -1,10 +1,10 @@
 /** What becomes of work that was given out. What is decided is in queue-states.ts. */
 import assert from 'node:assert/strict'
 import { crashPoint } from '@claudemesh/storage'
+import type { Session } from '@claudemesh/storage/postgres'
 import { judgeSettlement } from '../../../queue-states.ts'
 import type { SettleItem, SettleOutcome } from '../../../queues.ts'
 import type { MemberKey } from '../../../rows.ts'
-import type { Session } from '../../session.ts'
 import { lockMeshes } from '../../statements.ts'
 import {
   type Fact,

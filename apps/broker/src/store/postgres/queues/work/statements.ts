@@ -1,47 +1,11 @@
 /** Messages of work queues as they are taken and settled. */
-import type { Priority } from '@claudemesh/protocol'
+
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import { dueHeldMax } from '../../../../limits.ts'
 import type { QueuedState } from '../../../queue-states.ts'
 import type { LeasedMessage, QueueKey, TakeRequest } from '../../../queues.ts'
-import type { MemberKey, Message, Receipt } from '../../../rows.ts'
-import { prepare, type Session } from '../../session.ts'
-
-export interface MessageRow {
-  readonly brokerMessageId: string
-  readonly historyId: number
-  readonly clientMessageId: string
-  readonly sender: string
-  readonly queue: string
-  readonly replyTo: string | null
-  readonly priority: Priority
-  readonly sealed: Buffer
-  readonly acceptedAt: number
-}
-
-export const messageColumns = `
-  m.id AS "brokerMessageId", m.history_id AS "historyId", m.client_message_id AS "clientMessageId", m.sender, m.queue,
-  m.reply_to AS "replyTo", m.priority, m.sealed, m.accepted_at AS "acceptedAt"`
-
-/** What was sealed for a member, $3: it was a consumer when it was accepted. */
-export const sealedFor = `
-  EXISTS (SELECT 1 FROM mesh.queue_consumer c
-           WHERE c.mesh_id = m.mesh_id AND c.queue = m.queue AND c.member_id = $3
-             AND c.since_history_id < m.history_id
-             AND (c.until_history_id IS NULL OR c.until_history_id >= m.history_id))`
-
-export function toMessage(row: MessageRow): Message {
-  return {
-    brokerMessageId: row.brokerMessageId,
-    historyId: row.historyId,
-    clientMessageId: row.clientMessageId,
-    sender: row.sender,
-    destination: { kind: 'queue', ref: row.queue },
-    replyTo: row.replyTo,
-    priority: row.priority,
-    sealed: row.sealed,
-    acceptedAt: row.acceptedAt,
-  }
-}
+import type { MemberKey, Receipt } from '../../../rows.ts'
+import { type MessageRow, queuedMessageColumns, sealedFor, toMessage } from '../../../statements.ts'
 
 /** When a member, $3, was a consumer of queue $2. */
 const terms = `
@@ -60,7 +24,7 @@ const selectFresh = (limit: string) => `
 /** What was leased or held back until $4 at the latest, longest ago first. */
 const selectHeld = (limit: string) => `
   SELECT m.id, m.urgency, m.history_id FROM mesh.message_queue m
-   WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at > 0 AND m.visible_at <= $4 AND NOT m.last_try AND ${sealedFor}
+   WHERE m.mesh_id = $1 AND m.queue = $2 AND m.visible_at > 0 AND m.visible_at <= $4 AND NOT m.last_try AND ${sealedFor('mesh', '$3')}
    ORDER BY m.visible_at LIMIT ${limit}`
 
 const selectDue = prepare(`SELECT EXISTS (${selectFresh('1')}) OR EXISTS (${selectHeld('1')}) AS due`)
@@ -103,7 +67,7 @@ const leaseDue = prepare(`
            lease_id = $9, leased_by = $3
       FROM sized s
      WHERE m.id = ANY (ARRAY(SELECT d.id FROM due d)) AND m.id = s.id AND (s.number = 1 OR s.bytes <= $6)
-    RETURNING ${messageColumns}, m.urgency, m.deliveries
+    RETURNING ${queuedMessageColumns}, m.urgency, m.deliveries
   )
   SELECT * FROM leased ORDER BY urgency, "historyId"`)
 
@@ -168,6 +132,22 @@ const lockWork = prepare(`
 /** Messages of a mesh, until the end of the transaction as they are. */
 export function holdWork(session: Session, meshId: string, ids: readonly string[]): Promise<readonly Work[]> {
   return session.query<Work>(lockWork, [[...new Set(ids)], meshId])
+}
+
+const updateFar = prepare(`
+  UPDATE mesh.message_queue w SET visible_at = $2
+    FROM (SELECT m.id FROM mesh.queue q
+            JOIN mesh.message_queue m
+              ON m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0 AND m.visible_at > $1
+           LIMIT $3 FOR UPDATE OF m SKIP LOCKED) far
+   WHERE w.id = far.id`)
+
+/** Lets work be taken that is held back or leased beyond `latest`. @returns how many */
+export function bringNear(
+  session: Session,
+  { latest, now, rowsMax }: { readonly latest: number; readonly now: number; readonly rowsMax: number },
+): Promise<number> {
+  return session.execute(updateFar, [latest, now, rowsMax])
 }
 
 const selectExhausted = prepare(`

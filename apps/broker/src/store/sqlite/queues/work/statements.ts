@@ -1,23 +1,11 @@
 /** Messages of work queues as they are accepted, taken and settled. */
-import type { Priority } from '@claudemesh/protocol'
 import type { Database } from '@claudemesh/storage'
 import { dueHeldMax } from '../../../../limits.ts'
 import type { QueuedState } from '../../../queue-states.ts'
 import type { DeadMessage, LeasedMessage, QueueKey, TakeRequest } from '../../../queues.ts'
-import type { MemberKey, Message } from '../../../rows.ts'
+import type { MemberKey } from '../../../rows.ts'
+import { type MessageRow, queuedMessageColumns, sealedFor, toMessage } from '../../../statements.ts'
 import type { AcceptItem } from '../../../store.ts'
-
-interface MessageRow {
-  readonly brokerMessageId: string
-  readonly historyId: number
-  readonly clientMessageId: string
-  readonly sender: string
-  readonly queue: string
-  readonly replyTo: string | null
-  readonly priority: Priority
-  readonly sealed: Buffer
-  readonly acceptedAt: number
-}
 
 interface DueRow extends MessageRow {
   readonly urgency: number
@@ -52,34 +40,9 @@ export interface Work {
   readonly leasedBy: string | null
 }
 
-const messageColumns = `
-  m.id AS brokerMessageId, m.history_id AS historyId, m.client_message_id AS clientMessageId, m.sender, m.queue,
-  m.reply_to AS replyTo, m.priority, m.sealed, m.accepted_at AS acceptedAt`
-
 const workColumns = `
   id AS brokerMessageId, queue, sender, client_message_id AS clientMessageId, receipts, state, last_try AS lastTry,
   lease_id AS leaseId, leased_by AS leasedBy`
-
-/** What was sealed for a member: it was a consumer when it was accepted. */
-const sealedFor = `
-  EXISTS (SELECT 1 FROM queue_consumer c
-           WHERE c.mesh_id = m.mesh_id AND c.queue = m.queue AND c.member_id = @memberId
-             AND c.since_history_id < m.history_id
-             AND (c.until_history_id IS NULL OR c.until_history_id >= m.history_id))`
-
-function toMessage(row: MessageRow): Message {
-  return {
-    brokerMessageId: row.brokerMessageId,
-    historyId: row.historyId,
-    clientMessageId: row.clientMessageId,
-    sender: row.sender,
-    destination: { kind: 'queue', ref: row.queue },
-    replyTo: row.replyTo,
-    priority: row.priority,
-    sealed: row.sealed,
-    acceptedAt: row.acceptedAt,
-  }
-}
 
 function inOrder(
   left: { readonly urgency: number; readonly historyId: number },
@@ -99,7 +62,7 @@ export function prepareWork(db: Database) {
     SELECT since_history_id AS since, until_history_id AS until FROM queue_consumer
      WHERE mesh_id = ? AND queue = ? AND member_id = ? ORDER BY since_history_id`)
   const selectFresh = db.prepare<[string, string, number, number, number, number], DueRow>(`
-    SELECT ${messageColumns}, m.urgency, m.deliveries FROM message_queue m
+    SELECT ${queuedMessageColumns}, m.urgency, m.deliveries FROM message_queue m
      WHERE m.mesh_id = ? AND m.queue = ? AND m.urgency = ? AND m.visible_at = 0
        AND m.history_id > ? AND m.history_id <= ? AND m.last_try = 0
      ORDER BY m.history_id LIMIT ?`)
@@ -109,10 +72,10 @@ export function prepareWork(db: Database) {
   >(`
     SELECT m.id, m.urgency, m.history_id AS historyId FROM message_queue m
      WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.visible_at > 0 AND m.visible_at <= @now
-       AND m.last_try = 0 AND ${sealedFor}
+       AND m.last_try = 0 AND ${sealedFor('main', '@memberId')}
      ORDER BY m.visible_at LIMIT @limit`)
   const selectById = db.prepare<[string], DueRow>(`
-    SELECT ${messageColumns}, m.urgency, m.deliveries FROM message_queue m WHERE m.id = ?`)
+    SELECT ${queuedMessageColumns}, m.urgency, m.deliveries FROM message_queue m WHERE m.id = ?`)
   const selectNext = db.prepare<{ meshId: string; queue: string }, { at: number }>(`
     SELECT 0 AS at WHERE EXISTS (SELECT 1 FROM message_queue
       WHERE mesh_id = @meshId AND queue = @queue AND visible_at = 0 AND last_try = 0)
@@ -152,10 +115,16 @@ export function prepareWork(db: Database) {
   const selectExhausted = db.prepare<[number, number], Work & { meshId: string; leasedBy: string }>(`
     SELECT ${workColumns}, mesh_id AS meshId FROM message_queue WHERE last_try = 1 AND visible_at <= ?
      ORDER BY visible_at LIMIT ?`)
+  const bringNear = db.prepare<{ latest: number; now: number; limit: number }>(`
+    UPDATE message_queue SET visible_at = @now
+     WHERE rowid IN (SELECT m.rowid FROM queue q
+                       JOIN message_queue m INDEXED BY message_queue_held
+                         ON m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0 AND m.visible_at > @latest
+                      LIMIT @limit)`)
   const selectDead = db.prepare<{ meshId: string; memberId: string; queue: string; after: number }, DeadRow>(`
-    SELECT ${messageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS diedAt, m.reason
+    SELECT ${queuedMessageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS diedAt, m.reason
       FROM message_queue m
-     WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.state = 'dead' AND m.history_id > @after AND ${sealedFor}
+     WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.state = 'dead' AND m.history_id > @after AND ${sealedFor('main', '@memberId')}
      ORDER BY m.history_id`)
   const requeue = db.prepare<[string, string, string]>(`
     UPDATE message_queue
@@ -227,6 +196,7 @@ export function prepareWork(db: Database) {
     bury: (brokerMessageId: string, death: { now: number; reason: string | null }): number =>
       bury.run({ id: brokerMessageId, ...death }).changes,
     extend: (brokerMessageId: string, leaseUntil: number): number => extend.run(leaseUntil, brokerMessageId).changes,
+    bringNear: (o: { latest: number; now: number; limit: number }): number => bringNear.run(o).changes,
     listExhausted: (now: number, limit: number) => selectExhausted.all(now, limit),
     *dead(key: MemberKey, page: { queue: string; after: number }): Generator<DeadMessage> {
       const { meshId, memberId } = key
