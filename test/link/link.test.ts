@@ -111,6 +111,20 @@ describe('the handshake', () => {
     expect(link.status()).toMatchObject({ connected: false, last_error: 'Unexpected server response: 503' })
   })
 
+  test('with a broker that is busy comes back after the time that it asks for', async () => {
+    const attempts: number[] = []
+    const server = createServer((_, response) => response.writeHead(429, { 'retry-after': '1' }).end())
+    server.on('connection', () => attempts.push(performance.now()))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const timings = { ...quickTimings, backoffMsCap: 60_000 }
+    const { link } = startLink(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/v1/ws`, { timings })
+    await eventually('it was tried three times', () => attempts.length >= 3)
+    const pauses = attempts.slice(1).map((at, index) => at - (attempts[index] ?? 0))
+    expect(Math.min(...pauses)).toBeGreaterThan(990)
+    expect(link.status()).toMatchObject({ last_error: 'Unexpected server response: 429' })
+  })
+
   test('is starting for its first seconds, and down after that or when it was open before', async () => {
     const broker = await startBroker()
     const { url } = broker

@@ -1,11 +1,12 @@
 /**
  * The invites that this host made or revoked, for the person who did: `daemon/<slug>/invites.jsonl`, one invite or one
- * revocation a line. It holds no token and no key. Who was let in on an invite is the broker's to say.
+ * revocation a line. It holds no token and no key. Who was let in on an invite is the broker's to say. A command that
+ * succeeded has its line on the disk; what a power cut left of the line of another one is passed over.
  */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { InviteCertificate } from '@claudemesh/protocol'
-import { ensurePrivateDirectory } from '@claudemesh/storage'
+import { appendLine, ensurePrivateDirectory } from '@claudemesh/storage'
 import { daemonPaths, MeshError } from './protocol.ts'
 
 export interface Place {
@@ -50,7 +51,7 @@ export function listInvites(place: Place): readonly LedgerInvite[] {
   const path = ledgerPath(place)
   if (!existsSync(path)) return []
   const lines = readFileSync(path, 'utf8').split('\n')
-  const entries = lines.filter((line) => line !== '').map((line) => parseEntry(line, path))
+  const entries = lines.filter(isWhole).map((line) => parseEntry(line, path))
   const revokedAt = new Map(entries.flatMap((entry) => ('role' in entry ? [] : [[entry.invite_id, entry.revoked_at]])))
   return entries.flatMap((entry) =>
     'role' in entry ? [{ ...entry, revoked_at: revokedAt.get(entry.invite_id) ?? null }] : [],
@@ -59,11 +60,16 @@ export function listInvites(place: Place): readonly LedgerInvite[] {
 
 function append(place: Place, entry: object): void {
   ensurePrivateDirectory(daemonPaths(place.home, place.mesh).directory)
-  appendFileSync(ledgerPath(place), `${JSON.stringify(entry)}\n`, { mode: 0o600 })
+  appendLine(ledgerPath(place), JSON.stringify(entry), { mode: 0o600 })
 }
 
 function ledgerPath({ home, mesh }: Place): string {
   return join(daemonPaths(home, mesh).directory, 'invites.jsonl')
+}
+
+/** Not so: the lines that a power cut left of an invite that nobody was told of, and the end of the file. */
+function isWhole(line: string): boolean {
+  return line.startsWith('{') && line.endsWith('}')
 }
 
 function parseEntry(line: string, path: string): LedgerInvite | Revoked {

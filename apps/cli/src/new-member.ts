@@ -4,7 +4,8 @@
  *
  * 1. The mesh file is written last and makes the member exist: killed before it, the same command can be repeated.
  * 2. The keys of a member that exists are never written over.
- * 3. The daemon's lock keeps two that make the same mesh apart.
+ * 3. Messages of another member are nobody's to take over: a home that holds databases and no mesh file is refused.
+ * 4. The daemon's lock keeps two that make the same mesh apart.
  */
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -23,7 +24,7 @@ import {
   writeMeshFile,
 } from '@claudemesh/identity'
 import { createIdSource } from '@claudemesh/protocol'
-import { ensurePrivateDirectory, FileLock } from '@claudemesh/storage'
+import { ensurePrivateDirectory, FileLock, listDatabases } from '@claudemesh/storage'
 import { assertSlug, listMeshes } from './mesh-selection.ts'
 import { daemonPaths, homePaths, MeshError, meshFilePath } from './protocol.ts'
 
@@ -126,10 +127,19 @@ function admit(
 
 function assertFree({ home, slug }: Place): void {
   const path = meshFilePath(home, slug)
-  if (!existsSync(path)) return
+  if (existsSync(path)) {
+    throw new MeshError('mesh_exists', {
+      detail: `this home already has the mesh ${slug} (${path})`,
+      hint: `Start its daemon with \`claudemesh daemon start --mesh ${slug}\`, or choose another slug with --mesh.`,
+      data: { mesh: slug },
+    })
+  }
+  const { directory } = daemonPaths(home, slug)
+  const databases = listDatabases(directory)
+  if (databases.length === 0) return
   throw new MeshError('mesh_exists', {
-    detail: `this home already has the mesh ${slug} (${path})`,
-    hint: `Start its daemon with \`claudemesh daemon start --mesh ${slug}\`, or choose another slug with --mesh.`,
+    detail: `${directory} holds ${databases.join(', ')} of a member whose mesh file is gone`,
+    hint: 'Restore that member from its backup, or move the directory away.',
     data: { mesh: slug },
   })
 }

@@ -69,6 +69,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
     log: log.ipc,
     validators,
     streams,
+    onConnection: () => outbox.expectDraft(),
     onAnswered: routeCounts.record,
     onProblem: ({ code }) => {
       metrics.countProblem(code)

@@ -13,7 +13,7 @@ import type { Stores } from './lifecycle/open-stores.ts'
 import { Link } from './link/link.ts'
 import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
-import type { OutboxRow } from './outbox/outbox.ts'
+import type { SealableRow } from './outbox/outbox.ts'
 import { Publisher } from './publish/publisher.ts'
 import { WorkOpener } from './queues/opener.ts'
 import { WorkQueues } from './queues/queues.ts'
@@ -88,11 +88,11 @@ export function composeVerbs(parts: VerbParts): Verbs {
     runtime,
     log: log.send,
   })
-  const sealer = composeSealer(stores, { boxKeys, recipients, skipped })
-  const seal = (row: OutboxRow) => sealer.seal(row)
+  const { seal, sealForKnown } = composeSealer(stores, { boxKeys, recipients, skipped })
   const sender = new Sender({
     outbox,
     seal,
+    sealForKnown,
     transmit: (items) => link.transmit(items),
     onRecipientsStale: (destination) => recipients.drop(destination),
     runtime,
@@ -149,11 +149,15 @@ function composeQueues(
   })
 }
 
-function composeSealer({ identity }: Stores, parts: Pick<SealerOptions, 'boxKeys' | 'recipients' | 'skipped'>): Sealer {
+function composeSealer({ identity }: Stores, parts: Pick<SealerOptions, 'boxKeys' | 'recipients' | 'skipped'>) {
   const { mesh, memberId } = identity.meshFile
   const randomPool = new RandomPool()
   const randomBytes = (length: number) => randomPool.take(length)
-  return new Sealer({ ...parts, meshId: mesh.mesh_id, selfId: memberId, randomBytes })
+  const sealer = new Sealer({ ...parts, meshId: mesh.mesh_id, selfId: memberId, randomBytes })
+  return {
+    seal: (row: SealableRow) => sealer.seal(row),
+    sealForKnown: (row: SealableRow) => sealer.sealForKnown(row),
+  }
 }
 
 /** The keys that seal and open, kept in step with the identity. */

@@ -38,6 +38,8 @@ export const brokerConfirmationMsMax = 2_000
 
 /** Bytes of a Unix socket's path, without the closing zero byte. */
 export const socketPathBytesMax = { linux: 107, other: 103 } as const
+/** After the start, when members and topics have been read and the first messages are through. */
+export const restAfterStartMs = 10_000
 /** From the signal to the exit: settling, checkpoint, close. */
 export const shutdownMsMax = 5_000
 /** The parts of it that an ephemeral member gets to let out what waits, and to say that it leaves. */
@@ -97,6 +99,8 @@ export const refetchPageMax = 256
 export const publishBatchMax = 256
 /** Characters of a body that travel inside a `message` event, and of its meta. */
 export const eventBodyCharactersMax = 16 * 1024
+/** Ids of events that one synced commit reserves. */
+export const eventIdsReserved = 1_024
 /** How long publishing rests after each batch, so that the next one is worth its commit. */
 export const publishPauseMs = 20
 /** How long publishing rests after the disk refused a batch. */
@@ -185,6 +189,11 @@ export const acceptBatchMaxDefault = 256
 /** Retries: full jitter over a delay that doubles from the base to the cap. */
 export const sendBackoffMsBase = 500
 export const sendBackoffMsCap = 60_000
+/** How long the sender rests after a round, for each row that was accepted meanwhile and at most. */
+export const sendRestMsPerAccept = 4
+export const sendRestMsMax = 100
+/** Added to a hold of the sender, so that rows due at its end are due by the wall clock too, whatever the clocks round to. */
+export const sendHoldSlackMs = 25
 /** Rows that one transaction claims: what fits in one frame. */
 export const claimRowsMax = 256
 /** Sends in transmission at once, whatever a broker allows. */

@@ -12,7 +12,7 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
-import { type Database, openDatabase, syncDirectory } from '@claudemesh/storage'
+import { type Database, type OpenDatabaseOptions, openDatabase, syncDirectory } from '@claudemesh/storage'
 
 export interface ReplaceableDatabase {
   readonly db: Database
@@ -21,14 +21,9 @@ export interface ReplaceableDatabase {
 }
 
 /**
- * @param options.now milliseconds since the epoch
  * @throws MeshError `schema_too_new`, or what opening an empty database throws
  */
-export function openReplaceable(options: {
-  readonly path: string
-  readonly migrations: URL
-  readonly now: () => number
-}): ReplaceableDatabase {
+export function openReplaceable(options: OpenDatabaseOptions): ReplaceableDatabase {
   const { path, now } = options
   if (!existsSync(path)) moveAside(path, now())
   try {

@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
 import { scratchDirectory } from '../../../../test/support/scratch-directory.ts'
+import { eventIdsReserved } from '../limits.ts'
 import { Events, type NewEvent } from './events.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -109,5 +110,83 @@ describe('stored events', () => {
     const last = again.reopen()
     expect(last.events.rebuiltAt).toBe(runtime.time)
     last.events.close()
+  })
+})
+
+/** The files as they are, as a kill leaves them, or a power cut when the last commit was synced. */
+function copyOf(path: string): string {
+  const copy = join(scratchDirectory(), 'events.db')
+  for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix)
+  return copy
+}
+
+describe('a start finds events that', () => {
+  const from = (position: number) => ({ source: 'inbox', generation: 'g', position }) as const
+
+  test('a kill has left: all of them, and ids that go on above every one that was reserved', () => {
+    const { path, events } = openEvents()
+    expect(events.append(eventsOf(1, 2), from(2))).toBe(true)
+    expect(events.append(eventsOf(3), from(3))).toBe(false)
+    const { events: after } = openEvents(copyOf(path))
+    expect(ids(after)).toEqual([1, 2, 3])
+    expect(after.cursor('inbox')?.position).toBe(3)
+    expect([0, 1, 3].map((id) => after.isResumable(id))).toEqual([true, true, true])
+    after.append(eventsOf(4), from(4))
+    const [given] = ids(after, 3)
+    expect(given).toBeGreaterThan(2 + eventIdsReserved)
+    expect(after.isResumable(given ?? 0)).toBe(true)
+    for (const one of [events, after]) one.close()
+  })
+
+  test('a power cut has left, once more after a start that added none', () => {
+    const { path, events } = openEvents()
+    events.append(eventsOf(1), from(1))
+    const cut = copyOf(path)
+    events.append(eventsOf(2), from(2))
+    const { reopen } = openEvents(cut)
+    const { events: after } = reopen()
+    after.append(eventsOf(2), from(2))
+    expect(ids(after, 1)[0]).toBeGreaterThan(1 + eventIdsReserved)
+    for (const one of [events, after]) one.close()
+  })
+
+  test('a power cut has left: those that were synced with their place, and no id is given twice or resumed from', () => {
+    const { path, events } = openEvents()
+    events.append(eventsOf(1), from(1))
+    const cut = copyOf(path)
+    for (let n = 2; n <= 5; n += 1) events.append(eventsOf(n), from(n))
+    const { events: after, reopen } = openEvents(cut)
+    expect(ids(after)).toEqual([1])
+    expect(after.cursor('inbox')?.position).toBe(1)
+    expect([0, 1, 2, 5].map((id) => after.isResumable(id))).toEqual([true, true, false, false])
+    after.append(eventsOf(2, 3), from(3))
+    const last = reopen()
+    expect(ids(last.events, 1)[0]).toBeGreaterThan(5)
+    expect([1, 2, 5, ...ids(last.events, 1)].map((id) => last.events.isResumable(id))).toEqual([
+      ...[true, false, false],
+      ...[true, true],
+    ])
+    for (const one of [events, last.events]) one.close()
+  })
+
+  test('have no source: none of them can be lost', () => {
+    const { path, events } = openEvents()
+    events.append(eventsOf(1), from(1))
+    events.append(eventsOf(2), from(2))
+    expect(events.append(eventsOf(3))).toBe(true)
+    const cut = copyOf(path)
+    events.close()
+    const { events: after } = openEvents(cut)
+    expect(ids(after)).toEqual([1, 2, 3])
+    after.close()
+  })
+
+  test('were closed in order: ids go on where they were', () => {
+    const { events, reopen } = openEvents()
+    events.append(eventsOf(1), from(1))
+    const again = reopen()
+    again.events.append(eventsOf(2), from(2))
+    expect(ids(again.events)).toEqual([1, 2])
+    again.events.close()
   })
 })

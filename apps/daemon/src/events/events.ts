@@ -3,17 +3,31 @@
  *
  * 1. A batch of events and the cursor of the source it came from are one commit: after a crash the source goes on
  *    exactly behind the last event that exists, so there is neither a gap nor a repetition.
- * 2. Listeners hear of events only after they are durable. Being heard is a hint; the table is the truth.
- * 3. An id is never given twice, not even by the successor of a damaged file: its ids begin above every possible one
- *    of the old, so a reader that resumes from an old id is told to read anew instead of missing events.
+ * 2. Listeners hear of events only after their commit. Being heard is a hint; the table is the truth.
+ * 3. Commits of what can be made again from its source are not synced one by one: its row is on the disk before it comes
+ *    here. A power cut may take the last events with the place they reach, and they are made again, under new ids.
+ * 4. An id is never given twice. Ids are reserved, by a commit that is synced, before any of them is given, and after a
+ *    start that finds some reserved beyond its events they begin above these. The ids of the successor of a damaged
+ *    file begin above every possible one of the old. A reader that resumes from an id whose event is lost is told to
+ *    read anew instead of missing events.
  *
  * It does not know what the sources are.
  */
-import type { EventType } from '@claudemesh/protocol'
-import { closeDatabase, crashPoint, type Database, immediate, isBroken, schemaVersion } from '@claudemesh/storage'
+import { type EventType, MeshError } from '@claudemesh/protocol'
+import {
+  closeDatabase,
+  crashPoint,
+  type Database,
+  immediate,
+  isBroken,
+  schemaVersion,
+  synced,
+  type Tx,
+} from '@claudemesh/storage'
+import { eventIdsReserved } from '../limits.ts'
 import { openReplaceable } from '../quarantine.ts'
 import type { Runtime } from '../runtime.ts'
-import { type CursorPosition, EventStatements, type StoredEvent } from './statements.ts'
+import { type CursorPosition, EventStatements, type EventsState, type StoredEvent } from './statements.ts'
 
 export type { CursorPosition, StoredEvent } from './statements.ts'
 
@@ -39,6 +53,11 @@ export class Events {
   readonly #statements: EventStatements
   readonly #runtime: Runtime
   readonly #listeners = new Set<() => void>()
+  /** Ids up to this one may be given without a commit that is synced. */
+  #reservedId: number
+  #startId: number
+  /** Where the ids of this start begin, as soon as there is one; null: they go on where they are. */
+  #nextStartId: number | null = null
   /** When this file took the place of a damaged one, else null. */
   readonly rebuiltAt: number | null
 
@@ -46,26 +65,34 @@ export class Events {
   static open(options: { readonly path: string; readonly runtime: Runtime }): Events {
     const { path, runtime } = options
     const migrations = new URL('./schema/', import.meta.url)
-    const { db, predecessor } = openReplaceable({ path, migrations, now: runtime.now })
+    const { db, predecessor } = openReplaceable({ path, migrations, now: runtime.now, syncs: 'checkpoints' })
     const statements = new EventStatements(db)
     const state = statements.state() ?? createState({ db, statements, runtime, predecessor })
-    return new Events({ db, statements, runtime, rebuiltAt: state.rebuiltAt })
+    return new Events({ db, statements, runtime, state })
   }
 
-  private constructor(parts: {
-    db: Database
-    statements: EventStatements
-    runtime: Runtime
-    rebuiltAt: number | null
-  }) {
+  private constructor(parts: { db: Database; statements: EventStatements; runtime: Runtime; state: EventsState }) {
+    const { rebuiltAt, reservedId, startId } = parts.state
     this.#db = parts.db
     this.#statements = parts.statements
     this.#runtime = parts.runtime
-    this.rebuiltAt = parts.rebuiltAt
+    this.rebuiltAt = rebuiltAt
+    this.#reservedId = reservedId
+    this.#startId = startId
+    // One more, which no event has: whoever has seen that id has seen nothing of what may be lost.
+    if (reservedId > this.#statements.lastId()) this.#nextStartId = reservedId + 1
   }
 
+  /** Gives back the ids that were reserved in vain, and closes the file. */
   close(): void {
     this.#listeners.clear()
+    if (!this.#db.open) return
+    try {
+      if (this.#nextStartId === null) synced(this.#db, () => this.#statements.reserve(this.#statements.lastId()))
+    } catch (error) {
+      // The next start begins above them.
+      if (!(error instanceof MeshError)) throw error
+    }
     closeDatabase(this.#db)
   }
 
@@ -78,20 +105,44 @@ export class Events {
   }
 
   /**
-   * Stores a batch, and with it how far its source has been read.
+   * Stores a batch, and with it how far its source has been read. Without a source it is synced at once.
    *
+   * @returns whether all events that there are are on the disk now, also after a power cut
    * @throws MeshError `insufficient_storage` or `storage_failed`; then neither is stored
    */
-  append(events: readonly NewEvent[], cursor: SourceCursor | null = null): void {
-    if (events.length === 0 && cursor === null) return
+  append(events: readonly NewEvent[], cursor: SourceCursor | null = null): boolean {
+    if (events.length === 0 && cursor === null) return false
     const at = this.#runtime.now()
-    immediate(this.#db, (tx) => {
+    const lastId = (this.#nextStartId ?? this.#statements.lastId()) + events.length
+    const isSynced = cursor === null || lastId > this.#reservedId
+    const run = isSynced ? synced : immediate
+    run(this.#db, (tx) => {
+      if (isSynced) this.#reserve(tx, lastId + eventIdsReserved)
       for (const event of events) this.#statements.insert(event.type, at, JSON.stringify(event.data))
       if (cursor !== null) this.#statements.saveCursor(cursor.source, cursor)
       crashPoint('daemon.publish.before-commit')
       tx.afterCommit(() => this.#announce(events.length))
     })
     crashPoint('daemon.publish.after-commit')
+    return isSynced
+  }
+
+  #reserve(tx: Tx, throughId: number): void {
+    const startId = this.#nextStartId
+    if (startId !== null) this.#statements.startAbove(startId)
+    this.#statements.reserve(throughId)
+    tx.afterCommit(() => {
+      this.#reservedId = throughId
+      this.#startId = startId ?? this.#startId
+      this.#nextStartId = null
+    })
+  }
+
+  /** Whether a reader that saw this id last can go on behind it, and misses nothing. */
+  isResumable(id: number): boolean {
+    const { firstId, lastId } = this.bounds()
+    if (id < firstId - 1 || id > lastId) return false
+    return id === firstId - 1 || id >= this.#startId || this.#statements.has(id)
   }
 
   /**
@@ -153,13 +204,13 @@ function createState(parts: {
   statements: EventStatements
   runtime: Runtime
   predecessor: string | null
-}): { readonly rebuiltAt: number | null } {
+}): EventsState {
   const { db, statements, runtime, predecessor } = parts
   const rebuiltAt = predecessor === null ? null : runtime.now()
-  immediate(db, () => {
+  synced(db, () => {
     statements.createState(rebuiltAt)
     // Milliseconds since the epoch outrun every count of events that a file can have reached.
     if (rebuiltAt !== null) statements.seed(rebuiltAt)
   })
-  return { rebuiltAt }
+  return { rebuiltAt, reservedId: 0, startId: 0 }
 }

@@ -16,13 +16,26 @@ export interface CursorPosition {
   readonly position: number
 }
 
+/** What holds for the whole file. */
+export interface EventsState {
+  readonly rebuiltAt: number | null
+  /** Ids up to this one may have been given, whether their events are there or not. */
+  readonly reservedId: number
+  /** Ids above this one were given after the last start that may have lost events. */
+  readonly startId: number
+}
+
 export class EventStatements {
   readonly #insert: Statement
   readonly #after: Statement
   readonly #afterOfTypes: Statement
   readonly #firstId: Statement
   readonly #lastId: Statement
+  readonly #has: Statement
   readonly #seed: Statement
+  readonly #raiseSequence: Statement
+  readonly #reserve: Statement
+  readonly #startAbove: Statement
   readonly #cursor: Statement
   readonly #saveCursor: Statement
   readonly #state: Statement
@@ -38,13 +51,18 @@ export class EventStatements {
       WHERE id > :id AND type IN (SELECT value FROM json_each(:types)) ORDER BY id LIMIT :limit`)
     this.#firstId = db.prepare(`SELECT min(id) FROM event`).pluck()
     this.#lastId = db.prepare(`SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)`).pluck()
+    this.#has = db.prepare(`SELECT 1 FROM event WHERE id = ?`)
     this.#seed = db.prepare(`INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)`)
+    this.#raiseSequence = db.prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'`)
+    this.#reserve = db.prepare(`UPDATE events_state SET reserved_id = ? WHERE id = 1`)
+    this.#startAbove = db.prepare(`UPDATE events_state SET start_id = ? WHERE id = 1`)
     this.#cursor = db.prepare(`SELECT generation, position FROM cursor WHERE source = ?`)
     this.#saveCursor = db.prepare(`
       INSERT INTO cursor (source, generation, position) VALUES (:source, :generation, :position)
       ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, position = excluded.position
       WHERE excluded.generation <> cursor.generation OR excluded.position >= cursor.position`)
-    this.#state = db.prepare(`SELECT rebuilt_at AS rebuiltAt FROM events_state WHERE id = 1`)
+    this.#state = db.prepare(`
+      SELECT rebuilt_at AS rebuiltAt, reserved_id AS reservedId, start_id AS startId FROM events_state WHERE id = 1`)
     this.#createState = db.prepare(`INSERT INTO events_state (id, rebuilt_at) VALUES (1, ?)`)
     this.#oldest = db.prepare(`SELECT id, at FROM event ORDER BY id LIMIT ?`)
     this.#removeThrough = db.prepare(`DELETE FROM event WHERE id <= ?`)
@@ -69,9 +87,24 @@ export class EventStatements {
     return this.#lastId.get() as number
   }
 
+  has(id: number): boolean {
+    return this.#has.get(id) !== undefined
+  }
+
   /** Makes ids begin above a number. Only for a table that never had a row. */
   seed(above: number): void {
     this.#seed.run(above)
+  }
+
+  /** Ids up to this one may be given. */
+  reserve(throughId: number): void {
+    this.#reserve.run(throughId)
+  }
+
+  /** Makes the next id come after this one, which is above every one that was given. */
+  startAbove(id: number): void {
+    if (this.#raiseSequence.run(id).changes === 0) this.#seed.run(id)
+    this.#startAbove.run(id)
   }
 
   cursor(source: string): CursorPosition | null {
@@ -83,8 +116,8 @@ export class EventStatements {
     if (changes !== 1) throw new Error(`the event cursor of ${source} would move back to ${to.position}`)
   }
 
-  state(): { readonly rebuiltAt: number | null } | null {
-    return (this.#state.get() as { rebuiltAt: number | null } | undefined) ?? null
+  state(): EventsState | null {
+    return (this.#state.get() as EventsState | undefined) ?? null
   }
 
   createState(rebuiltAt: number | null): void {

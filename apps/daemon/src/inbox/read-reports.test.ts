@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { openDatabase } from '@claudemesh/storage'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { draftOf, messageIdOf } from '../../../../test/support/inbox-drafts.ts'
 import { ManualRuntime } from '../../../../test/support/manual-runtime.ts'
@@ -111,23 +110,5 @@ describe('reports of what was read', () => {
     runtime.advance(31 * dayMs)
     expect([6, 6, 6].map((rowsMax) => inbox.reads.retain({ before: before(), rowsMax }))).toEqual([6, 4, 0])
     expect(waiting(inbox)).toEqual([])
-  })
-
-  test('are not made of what was marked before there were reports', () => {
-    const path = join(scratchDirectory(), 'inbox.db')
-    const runtime = new ManualRuntime()
-    const { inbox } = Inbox.open({ path, runtime })
-    inbox.store([1, 2].map((n) => draftOf({ n })))
-    inbox.mark([messageIdOf(1)], true)
-    inbox.close()
-    const migrations = new URL('./schema/', import.meta.url)
-    const db = openDatabase({ path, migrations, now: runtime.now })
-    db.exec(`DROP TABLE read_report; DELETE FROM schema_migration WHERE version = 3`)
-    db.close()
-    const later = Inbox.open({ path, runtime }).inbox
-    expect(later.counts()).toEqual({ messages: 2, unread: 1 })
-    later.mark([messageIdOf(1), messageIdOf(2)], true)
-    expect(waiting(later)).toEqual([messageIdOf(2)])
-    later.close()
   })
 })

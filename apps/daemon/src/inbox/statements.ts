@@ -57,9 +57,11 @@ export class InboxStatements {
     this.#db = db
     this.#insert = db.prepare(`
       INSERT INTO inbox (broker_message_id, client_message_id, sender, history_id, destination_kind, destination_ref,
-        reply_to_id, priority, origin, opened, body, meta, sealed, unopened_reason, accepted_at, received_at)
+        reply_to_id, priority, origin, opened, body, meta, sealed, unopened_reason, accepted_at, received_at,
+        received_max)
       VALUES (:brokerMessageId, :clientMessageId, :sender, :historyId, :destinationKind, :destinationRef,
-        :replyToId, :priority, :origin, :opened, :body, :metaJson, :sealed, :unopenedReason, :acceptedAt, :receivedAt)
+        :replyToId, :priority, :origin, :opened, :body, :metaJson, :sealed, :unopenedReason, :acceptedAt, :receivedAt,
+        max(:receivedAt, coalesce((SELECT max(received_max) FROM inbox), 0)))
       ON CONFLICT DO NOTHING`)
     this.#insertText = db.prepare(`INSERT INTO inbox_text (rowid, body) VALUES (?, ?)`)
     this.#deleteText = db.prepare(`DELETE FROM inbox_text WHERE rowid = ?`)
@@ -246,32 +248,41 @@ export const searchSql = `
   ORDER BY inbox_text.rowid DESC LIMIT :limit`
 
 /**
- * The statement of one shape of page: only the conditions that are in use, so that each shape gets the index that
- * serves it. The shapes are few and their text is made of constants.
+ * The statement of one shape of page: only the conditions that are in use, so that each shape gets the index that serves
+ * all of them. The shapes are few and their text is made of constants.
  */
 export function pageSql(filter: PageFilter): string {
-  const newest = filter.order === 'newest'
+  const { index, endsInUnread } = pageIndex(filter)
+  const order = `ORDER BY seq ${filter.order === 'newest' ? 'DESC' : 'ASC'} LIMIT :limit`
+  const select = (conditions: readonly string[]) => {
+    const where = [...conditions, ...pageConditions(filter)].join(' AND ')
+    return `SELECT ${columns} FROM inbox ${index} ${where === '' ? '' : `WHERE ${where}`}`
+  }
+  if (!endsInUnread) return `${select(filter.unread ? ['read_at IS NULL'] : [])} ${order}`
+  const ofUnread = select(['(read_at IS NULL) = 1'])
+  // Two walks along the order of the page, merged as they go.
+  return filter.unread ? `${ofUnread} ${order}` : `${ofUnread} UNION ALL ${select(['(read_at IS NULL) = 0'])} ${order}`
+}
+
+function pageConditions(filter: PageFilter): readonly string[] {
   const conditions = [
-    filter.afterSeq === null ? null : `seq ${newest ? '<' : '>'} :afterSeq`,
+    filter.topic === null ? null : `destination_kind = 'topic' AND destination_ref = :topic`,
+    filter.sender === null ? null : `sender = :sender`,
+    filter.afterSeq === null ? null : `seq ${filter.order === 'newest' ? '<' : '>'} :afterSeq`,
     filter.receivedSince === null
       ? null
       : `received_at >= :receivedSince AND seq >=
-          (SELECT min(seq) FROM inbox INDEXED BY inbox_received WHERE received_at >= :receivedSince)`,
-    filter.topic === null ? null : `destination_kind = 'topic' AND destination_ref = :topic`,
-    filter.sender === null ? null : `sender = :sender`,
-    filter.unread ? `read_at IS NULL` : null,
-  ].filter((condition) => condition !== null)
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
-  return `SELECT ${columns} FROM inbox ${pageIndex(filter)} ${where}
-    ORDER BY seq ${newest ? 'DESC' : 'ASC'} LIMIT :limit`
+          (SELECT seq FROM inbox INDEXED BY inbox_received_max
+            WHERE received_max >= :receivedSince ORDER BY received_max, seq LIMIT 1)`,
+  ]
+  return conditions.filter((condition) => condition !== null)
 }
 
-/** Said out loud because the planner has no statistics: the most selective filter in use names the index. */
-function pageIndex(filter: PageFilter): string {
-  if (filter.sender !== null) return 'INDEXED BY inbox_sender'
-  if (filter.topic !== null) return 'INDEXED BY inbox_topic'
-  if (filter.unread) return 'INDEXED BY inbox_unread'
-  return 'NOT INDEXED'
+/** Said out loud because the planner has no statistics. */
+function pageIndex({ sender, topic, unread }: PageFilter): { readonly index: string; readonly endsInUnread: boolean } {
+  if (topic !== null) return { index: `INDEXED BY inbox_topic${sender === null ? '' : '_sender'}`, endsInUnread: true }
+  if (sender !== null) return { index: 'INDEXED BY inbox_sender', endsInUnread: true }
+  return { index: unread ? 'INDEXED BY inbox_unread' : 'NOT INDEXED', endsInUnread: false }
 }
 
 interface InboxRecord {

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { MeshError } from '@claudemesh/protocol'
+import buildSerializer from 'fast-json-stringify'
 import {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -44,11 +45,21 @@ export function createApp(o: { validators: Validators; onError: (error: unknown,
     frameworkErrors: (error, _request, reply) => o.onError(error, reply),
   }).withTypeProvider<SchemaTypes>()
   app.setValidatorCompiler(({ schema, httpPart }) => o.validators.compile({ schema: schema as object, httpPart }))
+  app.setSerializerCompiler(({ schema }) => serializeWhenAsked(schema as object))
   app.setErrorHandler((error, _request, reply) => o.onError(error, reply))
   app.setNotFoundHandler((_request, reply) => o.onError(new MeshError('not_found'), reply))
   takeStrictJson(app)
   closeSchemas(app)
   return app
+}
+
+/** A serialiser that is compiled for the first answer: a daemon gives few of all the answers that its routes have. */
+function serializeWhenAsked(schema: object): (answer: unknown) => string {
+  let serialize: ((answer: unknown) => string) | null = null
+  return (answer) => {
+    serialize ??= buildSerializer(schema)
+    return serialize(answer)
+  }
 }
 
 /** A request of a route that says nothing about its query or body has none: unknown fields are refused everywhere. */

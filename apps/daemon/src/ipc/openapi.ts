@@ -1,12 +1,19 @@
 /** The OpenAPI 3.1 document of the IPC, made from the schemas that validate. */
 import { problemSchema } from '@claudemesh/protocol'
-import swagger from '@fastify/swagger'
-import type { App } from './app.ts'
+import { createApp, type RouteFamily } from './app.ts'
 import { problemContentType } from './problem.ts'
 import { plainSchema } from './schema.ts'
+import { createValidators } from './validation.ts'
 
-/** Must be registered before the routes it describes. */
-export async function registerOpenapi(app: App, version: string): Promise<void> {
+/**
+ * The document of these routes; every operation may answer with a problem.
+ *
+ * It comes from an application of its own, which serves nobody: what describes routes is larger than what serves them,
+ * and hardly anybody asks.
+ */
+export async function describeRoutes(routes: readonly RouteFamily[], version: string): Promise<object> {
+  const { default: swagger } = await import('@fastify/swagger')
+  const app = createApp({ validators: createValidators(), onError: () => undefined })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -25,11 +32,18 @@ export async function registerOpenapi(app: App, version: string): Promise<void> 
       security: [{ local_token: [] }, {}],
     },
   })
+  for (const family of routes) await family(app)
+  await app.ready()
+  const document = withProblems(app.swagger() as Document)
+  await app.close()
+  return document
 }
 
-/** The document; every operation may answer with a problem. */
-export function openapiDocument(app: App): object {
-  const document = app.swagger() as { paths?: Record<string, Record<string, { responses?: Record<string, unknown> }>> }
+interface Document {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, { responses?: Record<string, unknown> }>>>>
+}
+
+function withProblems(document: Document): object {
   const [mediaType = ''] = problemContentType.split(';')
   const problem = {
     description: 'A problem document with a stable `code`',

@@ -53,6 +53,8 @@ export function sendProblem(o: { log: Log; reply: FastifyReply; error: unknown }
   const error = toMeshError(o.error)
   logProblem(o.log, error, o.reply)
   const { status, headers, body } = problemAnswer(error)
+  // A caller that still writes sees the answer only if the rest of its body is read, and not if the connection is closed.
+  if (error.code === 'body_too_large') o.reply.removeHeader('connection')
   return o.reply.code(status).headers(headers).serializer(asIs).send(body)
 }
 

@@ -11,7 +11,7 @@ import type { Log } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { type App, createApp, type RouteFamily, refuseOtherMethods } from './app.ts'
 import { Gate } from './gate.ts'
-import { openapiDocument, registerOpenapi } from './openapi.ts'
+import { describeRoutes } from './openapi.ts'
 import { answerClientError, problemAnswer, sendProblem, toMeshError } from './problem.ts'
 import type { EventStreams } from './sse.ts'
 import type { Validators } from './validation.ts'
@@ -25,6 +25,7 @@ export interface IpcOptions {
   readonly validators: Validators
   readonly streams: EventStreams
   readonly routes: readonly RouteFamily[]
+  readonly onConnection: () => void
   readonly onAnswered: (route: string, status: number) => void
   /** Told of every error that was answered, after the answer. */
   readonly onProblem: (error: MeshError) => void
@@ -35,13 +36,15 @@ export class IpcServer {
   readonly #gate: Gate
   readonly #streams: EventStreams
   readonly #config: () => DaemonConfig
+  readonly #onConnection: () => void
   readonly #servers: Server[] = []
 
-  private constructor(o: { app: App; gate: Gate; streams: EventStreams; config: () => DaemonConfig }) {
+  private constructor(o: { app: App; gate: Gate } & Pick<IpcOptions, 'streams' | 'config' | 'onConnection'>) {
     this.#app = o.app
     this.#gate = o.gate
     this.#streams = o.streams
     this.#config = o.config
+    this.#onConnection = o.onConnection
   }
 
   /** Builds the application with all its routes; nothing listens yet. */
@@ -56,15 +59,16 @@ export class IpcServer {
     })
     const gate = new Gate(o)
     gate.guard(app)
-    await registerOpenapi(app, o.version)
     const others = refuseOtherMethods(app)
     for (const family of o.routes) await family(app)
-    app.get('/v1/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
-      reply.type('application/json; charset=utf-8').send(openapiDocument(app)),
-    )
+    let document: Promise<object> | null = null
+    app.get('/v1/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+      document ??= describeRoutes(o.routes, o.version)
+      return reply.type('application/json; charset=utf-8').send(await document)
+    })
     others.seal()
     await app.ready()
-    return new IpcServer({ app, gate, streams: o.streams, config: o.config })
+    return new IpcServer({ ...o, app, gate })
   }
 
   /** Requests that are being worked on, by transport. */
@@ -123,6 +127,7 @@ export class IpcServer {
     }
     const server = createServer(options, this.#app.routing as RequestListener)
     server.maxConnections = inflightMax + idleConnectionsMax
+    server.on('connection', this.#onConnection)
     server.on('clientError', answerClientError)
     server.on('checkExpectation', (_request, response) => {
       const answer = problemAnswer(new MeshError('malformed_http', { detail: 'The Expect header is not understood' }))

@@ -10,7 +10,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import { type EventType, eventIdPattern, MeshError } from '@claudemesh/protocol'
-import type { EventBounds, Events, StoredEvent } from '../events/events.ts'
+import type { Events, StoredEvent } from '../events/events.ts'
 import {
   eventStreamBatchMax,
   eventStreamCommentMs,
@@ -102,7 +102,7 @@ class EventStream {
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
       })
-      const start = startingPoint(this.#events.bounds(), request.lastEventId)
+      const start = startingPoint(this.#events, request.lastEventId)
       // The id goes out before the first event, so that a reader that leaves without having got one resumes here.
       await this.#write(`retry: ${eventStreamRetryMs}\nid: ${start.cursor}\n\n`)
       await this.#tellResync(start)
@@ -128,7 +128,7 @@ class EventStream {
       this.#awake = false
       const bounds = this.#events.bounds()
       if (bounds.firstId > cursor + 1) {
-        const start = startingPoint(bounds, String(cursor))
+        const start = startingPoint(this.#events, String(cursor))
         cursor = start.cursor
         await this.#tellResync(start)
         continue
@@ -193,11 +193,11 @@ interface StartingPoint {
   readonly resync: { readonly reason: string; readonly last_event_id: string } | null
 }
 
-function startingPoint(bounds: EventBounds, lastEventId: string | null): StartingPoint {
+function startingPoint(events: Events, lastEventId: string | null): StartingPoint {
+  const bounds = events.bounds()
   if (lastEventId === null) return { cursor: bounds.lastId, resync: null }
   const id = eventId.test(lastEventId) ? Number(lastEventId) : null
-  const isKnown = id !== null && id <= bounds.lastId && id >= bounds.firstId - 1
-  if (isKnown) return { cursor: id, resync: null }
+  if (id !== null && events.isResumable(id)) return { cursor: id, resync: null }
   const reason = id === null || id > bounds.lastId ? 'unknown_id' : 'no_longer_stored'
   return { cursor: bounds.lastId, resync: { reason, last_event_id: lastEventId.slice(0, 64) } }
 }

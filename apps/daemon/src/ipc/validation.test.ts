@@ -3,6 +3,7 @@ import {
   inboxQuerySchema,
   markRequestSchema,
   profileRequestSchema,
+  pruneRequestSchema,
   sendQuerySchema,
   sendRequestSchema,
 } from '@claudemesh/protocol'
@@ -43,6 +44,7 @@ test('a body that does not fit is told of by its field and a sentence', () => {
     [markRequestSchema, { ids: [] }, 'ids', 'fewer than 1 items'],
     [markRequestSchema, { ids: ['x'] }, 'ids/0', 'does not have the form'],
     [profileRequestSchema, { visible: 1 }, 'visible', 'must be boolean'],
+    [pruneRequestSchema, { older_than_ms: Number.POSITIVE_INFINITY }, 'older_than_ms', 'must be integer'],
     [profileRequestSchema, { summary: 5 }, 'summary', 'must be string'],
   ]
   for (const [schema, body, field, sentence] of rows) {
@@ -74,6 +76,7 @@ test('a query string that does not fit is told of by its field', () => {
     [inboxQuerySchema, { limit: ['1', '2'] }, 'limit'],
     [inboxQuerySchema, { unread: 'maybe' }, 'unread'],
     [inboxQuerySchema, { since: '-1' }, 'since'],
+    [inboxQuerySchema, { since: '1e999' }, 'since'],
     [inboxQuerySchema, { order: 'random' }, 'order'],
     [sendQuerySchema, { wait: '30001' }, 'wait'],
     [sendQuerySchema, { until: 'tomorrow' }, 'until'],

@@ -1,23 +1,49 @@
 /**
  * The two validators of the IPC, compiled from the schemas of packages/protocol, and the sentence for what does not
- * fit. A body is taken as it is: nothing is converted, defaulted or removed, so that what is validated is what is
- * fingerprinted. A query string has only texts, so numbers and booleans are read from them.
+ * fit. Each schema is compiled when it is first met: a daemon is asked by few of its routes. A body is taken as it is:
+ * nothing is converted, defaulted or removed, so that what is validated is what is fingerprinted. A query string has only
+ * texts, so numbers and booleans are read from them.
  */
 import { MeshError } from '@claudemesh/protocol'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 
 export interface Validators {
-  /** Compiles the schema of one part of a request; Fastify calls it once per route and part. */
-  compile(o: { schema: object; httpPart?: string | undefined }): ValidateFunction
+  /** The check of one part of a request; Fastify asks for it once per route and part. */
+  compile(o: { schema: object; httpPart?: string | undefined }): Check
+}
+
+/** Whether a value fits; if it does not, `errors` says why until the next call. */
+interface Check {
+  (value: unknown): boolean
+  errors?: ErrorObject[] | null
 }
 
 export function createValidators(): Validators {
   const options = { allErrors: false, strict: false, validateFormats: false, ownProperties: true, verbose: false }
-  const bodies = new Ajv({ ...options, coerceTypes: false, useDefaults: false, removeAdditional: false })
+  // JSON can carry an infinity (1e999), which nothing here counts with. Where texts are converted, `strictNumbers` would
+  // skip the bounds of a number instead.
+  const bodies = new Ajv({
+    ...options,
+    strictNumbers: true,
+    coerceTypes: false,
+    useDefaults: false,
+    removeAdditional: false,
+  })
   const queries = new Ajv({ ...options, coerceTypes: true, useDefaults: true, removeAdditional: false })
   return {
-    compile: ({ schema, httpPart }) => (httpPart === 'body' ? bodies : queries).compile(schema),
+    compile: ({ schema, httpPart }) => compileWhenAsked(httpPart === 'body' ? bodies : queries, schema),
   }
+}
+
+function compileWhenAsked(ajv: Ajv, schema: object): Check {
+  let validate: ValidateFunction | null = null
+  const check: Check = (value) => {
+    validate ??= ajv.compile(schema)
+    const fits = validate(value)
+    check.errors = validate.errors ?? null
+    return fits
+  }
+  return check
 }
 
 /** The places of a request, as people call them. */

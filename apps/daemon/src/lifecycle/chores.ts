@@ -1,3 +1,4 @@
+import { RetentionClock } from '@claudemesh/storage'
 import type { DaemonConfig } from '../config.ts'
 import {
   eventsKeptMax,
@@ -20,13 +21,15 @@ export function chores(o: {
   config: () => DaemonConfig
   runtime: Runtime
 }): readonly Chore[] {
-  const { stores, terms, config, runtime } = o
+  const { stores, terms, config } = o
+  const { now, monotonicMs } = o.runtime
+  const clock = new RetentionClock({ now, monotonicMs, lastKnown: lastKnownTime(stores) })
   return [
     {
       name: 'outbox',
       step: () => {
         const dedupeRetentionDays = terms.retentionDays
-        const { stripped, deleted } = stores.outbox.retain({ now: runtime.now(), dedupeRetentionDays })
+        const { stripped, deleted } = stores.outbox.retain({ now: clock.now(), dedupeRetentionDays })
         return { removed: stripped + deleted, hasMore: Math.max(stripped, deleted) >= sweepRowsMax }
       },
     },
@@ -34,7 +37,7 @@ export function chores(o: {
       name: 'inbox',
       step: () => {
         const days = config().inbox.retentionDays
-        const removed = stores.inbox.retain({ now: runtime.now(), days, rowsMax: retentionRowsMax })
+        const removed = stores.inbox.retain({ now: clock.now(), days, rowsMax: retentionRowsMax })
         return { removed, hasMore: removed >= retentionRowsMax }
       },
     },
@@ -43,22 +46,30 @@ export function chores(o: {
       step: () => {
         // As long as the message itself at least: a row that can be marked again has its report.
         const days = Math.max(readReportRetentionDaysMin, config().inbox.retentionDays)
-        const before = runtime.now() - days * dayMs
+        const before = clock.now() - days * dayMs
         const removed = stores.inbox.reads.retain({ before, rowsMax: retentionRowsMax })
         return { removed, hasMore: removed >= retentionRowsMax }
       },
     },
     {
       name: 'keypair-archive',
-      step: () => ({ removed: stores.identity.pruneArchive(runtime.now()), hasMore: false }),
+      step: () => ({ removed: stores.identity.pruneArchive(clock.now()), hasMore: false }),
     },
     {
       name: 'events',
       step: () => {
         const bounds = { ageMsMax: eventsRetentionMs, countMax: eventsKeptMax, rowsMax: retentionRowsMax }
-        const removed = stores.events.retain({ now: runtime.now(), ...bounds })
+        const removed = stores.events.retain({ now: clock.now(), ...bounds })
         return { removed, hasMore: removed >= retentionRowsMax }
       },
     },
   ]
+}
+
+/** When a message was last received or accepted; null: never, as far as it is kept. */
+function lastKnownTime({ inbox, outbox }: Stores): number | null {
+  const newest = { order: 'newest', after: null, since: null, topic: null, sender: null, unread: false } as const
+  const received = inbox.page({ ...newest, limit: 1 }).rows[0]?.receivedAt ?? 0
+  const accepted = outbox.list({ status: null, after: null, limit: 1 })?.[0]?.enqueuedAt ?? 0
+  return Math.max(received, accepted) || null
 }

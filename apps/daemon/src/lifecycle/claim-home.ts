@@ -29,6 +29,8 @@ export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
   }
   try {
     refuseOpenSecrets(paths, meshFile)
+    // With its mesh file a restored member is whole, also when the restore was killed before it could say so.
+    rmSync(paths.restoreBegun, { force: true })
     writeFileAtomic(paths.pid, `${process.pid}\n`, { mode: 0o600 })
   } catch (error) {
     lock.release()

@@ -7,7 +7,15 @@
  * 3. A connection that has been ended from this side takes no more frames, and its socket is torn down when the
  *    other side does not answer the close in time.
  */
-import { type BrokerFrame, closeByCode, type DaemonFrame, limits, readBrokerFrame } from '@claudemesh/protocol'
+import type { IncomingMessage } from 'node:http'
+import {
+  type BrokerFrame,
+  closeByCode,
+  type DaemonFrame,
+  limits,
+  parseRetryAfter,
+  readBrokerFrame,
+} from '@claudemesh/protocol'
 import { WebSocket } from 'ws'
 import { linkBufferedBytesMax } from '../limits.ts'
 import type { Log } from '../log.ts'
@@ -26,11 +34,14 @@ export interface ConnectionEnd {
   readonly error: string | null
   /** False when it never came to be open. */
   readonly wasReached: boolean
+  /** Milliseconds that whoever answered instead asked to wait for before the next attempt; 0 when nobody did. */
+  readonly retryAfterMs: number
 }
 
 export class Connection {
   readonly #socket: WebSocket
   readonly #timings: LinkTimings
+  readonly #now: () => number
   readonly #monotonicMs: () => number
   readonly #log: Log
   readonly #onFrame: (frame: BrokerFrame) => void
@@ -40,11 +51,14 @@ export class Connection {
   #isEnding = false
   #wasReached = false
   #malformed = 0
+  #retryAfterMs = 0
   #error: string | null = null
 
   constructor(o: {
     readonly url: string
     readonly timings: LinkTimings
+    /** Milliseconds since the epoch. */
+    readonly now: () => number
     readonly monotonicMs: () => number
     readonly log: Log
     readonly onReached: () => void
@@ -54,6 +68,7 @@ export class Connection {
     readonly onEnd: (end: ConnectionEnd) => void
   }) {
     this.#timings = o.timings
+    this.#now = o.now
     this.#monotonicMs = o.monotonicMs
     this.#log = o.log
     this.#onFrame = o.onFrame
@@ -70,6 +85,7 @@ export class Connection {
       o.onReached()
     })
     this.#socket.on('message', (data, isBinary) => this.#receive(isBinary ? null : data.toString()))
+    this.#socket.on('unexpected-response', (_, response) => this.#refused(response))
     this.#socket.on('error', (error) => {
       // The first error is the cause; `close` follows and tells of it.
       this.#error ??= error.message
@@ -77,7 +93,8 @@ export class Connection {
     this.#socket.on('close', (code, reason) => {
       this.#stopTimers()
       const text = reason.toString('utf8').toWellFormed()
-      o.onEnd({ code, reason: text, error: this.#error, wasReached: this.#wasReached })
+      const [wasReached, retryAfterMs] = [this.#wasReached, this.#retryAfterMs]
+      o.onEnd({ code, reason: text, error: this.#error, wasReached, retryAfterMs })
     })
   }
 
@@ -127,6 +144,12 @@ export class Connection {
 
   get #isOpen(): boolean {
     return !this.#isEnding && this.#socket.readyState === WebSocket.OPEN
+  }
+
+  /** An answer that makes no WebSocket: of a broker that is busy, or of a proxy before it. */
+  #refused({ statusCode, headers }: IncomingMessage): void {
+    this.#retryAfterMs = parseRetryAfter(headers['retry-after'] ?? null, this.#now()) ?? 0
+    this.tearDown(`Unexpected server response: ${statusCode}`)
   }
 
   #receive(text: string | null): void {

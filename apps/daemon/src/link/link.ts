@@ -171,7 +171,7 @@ export class Link {
       const delayMs = this.#patience.nextConflictDelay({ code, name, since: runtime.now() })
       this.#rest('conflicted', { reason, delayMs })
     } else {
-      this.#rest('waiting', { reason, delayMs: this.#patience.nextDelay() })
+      this.#rest('waiting', { reason, delayMs: this.#patience.nextDelay(end.retryAfterMs) })
     }
     return end.wasReached ? () => undefined : onUnreachable
   }

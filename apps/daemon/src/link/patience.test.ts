@@ -30,6 +30,12 @@ describe('the wait before the next connection', () => {
     expect(long.nextDelay()).toBe(59_940)
   })
 
+  test('comes after what a busy broker asked for, which is no longer than its cap', () => {
+    const half = patience(0.5)
+    const asked = [7_000, 7_000, 0, 86_400_000]
+    expect(asked.map((ms) => half.nextDelay(ms))).toEqual([7_250, 7_500, 1_000, 62_000])
+  })
+
   test('begins anew after a connection that carried messages, however short it was', () => {
     const host = patience(0.5)
     const first = host.nextDelay()

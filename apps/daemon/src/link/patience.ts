@@ -2,9 +2,11 @@
  * How long to wait before the next connection.
  *
  * After an ordinary end: full jitter over a delay that doubles from the base to the cap, so that a thousand hosts
- * spread out; a connection that lasted, or carried messages, starts it over. When another host uses the identity (05 §2): a delay that
- * only grows, so that two hosts which displace each other do so ever more rarely; it starts over, and the conflict
- * counts as over, when a connection has lasted.
+ * spread out; a connection that lasted, or carried messages, starts it over. What a broker that let nobody in asked to
+ * wait for comes before it, up to the cap, so that those who were told the same do not come together.
+ *
+ * When another host uses the identity (05 §2): a delay that only grows, so that two hosts which displace each other do so
+ * ever more rarely; it starts over, and the conflict counts as over, when a connection has lasted.
  */
 import { backoffCeilingMs } from '../backoff.ts'
 import type { LinkTimings } from './timings.ts'
@@ -41,12 +43,15 @@ export class Patience {
     this.#conflicts = 0
   }
 
-  /** @returns milliseconds */
-  nextDelay(): number {
+  /**
+   * @param retryAfterMs what the last attempt was asked to wait for; 0 for nothing
+   * @returns milliseconds
+   */
+  nextDelay(retryAfterMs = 0): number {
     const { backoffMsBase, backoffMsCap } = this.#timings
     const delay = backoffCeilingMs({ baseMs: backoffMsBase, capMs: backoffMsCap, attempts: this.#attempts })
     this.#attempts += 1
-    return Math.floor(this.#random() * delay)
+    return Math.min(retryAfterMs, backoffMsCap) + Math.floor(this.#random() * delay)
   }
 
   /** @returns milliseconds */

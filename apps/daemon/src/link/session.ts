@@ -68,6 +68,7 @@ export class Session {
     this.#connection = new Connection({
       url: link.url,
       timings,
+      now: link.runtime.now,
       monotonicMs: link.runtime.monotonicMs,
       log: link.log,
       onReached: () => this.#enterStep('awaiting_challenge'),

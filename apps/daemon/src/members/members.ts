@@ -13,11 +13,11 @@
  * It asks nobody: the directory verb does, and hands over what it got.
  */
 import type { Certificate, MemberRecord, Peer, ProfileResponse, Topic, TopicRecord } from '@claudemesh/protocol'
-import { closeDatabase, type Database, immediate, isBroken, schemaVersion } from '@claudemesh/storage'
+import { closeDatabase, crashPoint, type Database, immediate, isBroken, schemaVersion } from '@claudemesh/storage'
 import { goneKeysKeptMs, nearNamesMax } from '../limits.ts'
 import { openReplaceable } from '../quarantine.ts'
 import type { Runtime } from '../runtime.ts'
-import type { DirectoryMember, Negotiated } from './directory-member.ts'
+import { type DirectoryMember, type Negotiated, type Presence, toDirectoryMember } from './directory-member.ts'
 import { nearNames } from './near-names.ts'
 import { listKeys, type ProvenKey, proveRecord } from './proof.ts'
 import { RecipientSets } from './recipient-sets.ts'
@@ -35,11 +35,6 @@ export interface MembersOfMesh {
 
 /** Why a record of the broker was not believed: a fault of the chain, or one of these. */
 export type IgnoredReason = string
-
-interface Presence {
-  readonly online: boolean
-  readonly lastSeenAt: number | null
-}
 
 export class Members {
   readonly #db: Database
@@ -195,7 +190,9 @@ export class Members {
         for (const record of believed) {
           this.#presence.set(record.member_id, { online: record.online, lastSeenAt: record.last_seen_at })
         }
+        crashPoint('daemon.members.after-commit')
       })
+      crashPoint('daemon.members.before-commit')
       return learnt
     })
   }
@@ -292,8 +289,6 @@ export class Members {
   }
 
   #toMember(row: MemberRow): DirectoryMember {
-    const { chainDigest: _, notAfter: __, ...member } = row
-    const presence = this.#presence.get(row.memberId)
-    return { ...member, online: presence?.online ?? false, lastSeenAt: presence?.lastSeenAt ?? row.lastSeenAt }
+    return toDirectoryMember(row, this.#presence.get(row.memberId) ?? null)
   }
 }

@@ -33,7 +33,7 @@ import {
   meshFilePath,
   type Role,
 } from '@claudemesh/protocol'
-import { FileLock, syncDirectory } from '@claudemesh/storage'
+import { crashPoint, FileLock, syncDirectory } from '@claudemesh/storage'
 import { acceptBatchMaxDefault, dropPageMax } from '../limits.ts'
 import { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
@@ -81,9 +81,12 @@ export function remint(o: RemintRequest): Reminted {
     const rowsDropped = emptyOutbox(paths, o)
     rmSync(paths.rotationIntent, { force: true })
     writeKeyFile(paths.keypair, keys)
+    crashPoint('daemon.remint.keys-written')
     writeMeshFile(path, { ...former, name, memberId: keys.signing.publicKey, chain })
+    crashPoint('daemon.remint.mesh-written')
     rmSync(paths.keypairArchive, { force: true })
     syncDirectory(dirname(paths.keypairArchive))
+    crashPoint('daemon.remint.archive-removed')
     acceptHost(paths.hostFingerprint, readHostFingerprint({ persisted: paths.hostFingerprint }))
     const role = roleOf(chain)
     return { memberId: keys.signing.publicKey, formerMemberId: former.memberId, name, role, rowsDropped }

@@ -2,7 +2,8 @@
  * A member back from its backup (03 §5), in a home that does not have it.
  *
  * 1. Nothing is written over: a home that has the mesh, or any database of it, is refused.
- * 2. The mesh file is written last and makes the member exist.
+ * 2. The mesh file is written last and makes the member exist. What a restore leaves that was killed before it is marked
+ *    as such, belongs to nobody, and is replaced by the next one.
  * 3. What the outbox holds is sent as if the daemon had only been away: rows that were sealed before carry the same
  *    bytes under the same ids, and the broker answers what it has already with 200.
  * 4. A row that was not is noted as restored. Should the broker know its id, then it was sent after the backup: it is
@@ -10,10 +11,17 @@
  *
  * The host it is restored on is accepted by the next start.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { openWithPassphrase } from '@claudemesh/sealing'
-import { ensurePrivateDirectory, FileLock, writeFileAtomic } from '@claudemesh/storage'
+import {
+  crashPoint,
+  ensurePrivateDirectory,
+  FileLock,
+  listDatabases,
+  syncDirectory,
+  writeFileAtomic,
+} from '@claudemesh/storage'
 import { acceptBatchMaxDefault } from '../limits.ts'
 import { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
@@ -62,9 +70,23 @@ export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
   try {
     assertEmpty(o.home, slug)
     const chosen = new Map([...parts].filter(([name]) => name !== 'outbox' || o.withOutbox))
-    return { facts, ...writeParts(chosen, (name) => partPath(name, place), o.runtime) }
+    const pathOf = (name: PartName) => partPath(name, place)
+    writeFileAtomic(paths.restoreBegun, '', { mode: 0o600 })
+    removeRemains(pathOf)
+    const written = writeParts(chosen, pathOf, o.runtime)
+    rmSync(paths.restoreBegun)
+    syncDirectory(paths.directory)
+    return { facts, ...written }
   } finally {
     lock.release()
+  }
+}
+
+/** What an earlier restore wrote that did not come to its end. Configuration is what people write, and stays. */
+function removeRemains(pathOf: (name: PartName) => string): void {
+  for (const name of partNames) {
+    if (name === 'home-config' || name === 'daemon-config') continue
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${pathOf(name)}${suffix}`, { force: true })
   }
 }
 
@@ -86,6 +108,7 @@ function writeParts(
     }
     writeFileAtomic(pathOf(name), bytes, { mode: 0o600 })
     written.push(name)
+    crashPoint('daemon.restore.part-written')
     if (name === 'outbox') waiting = markRestored(pathOf(name), runtime)
   }
   return { parts: written, kept, waiting }
@@ -102,14 +125,14 @@ function markRestored(path: string, runtime: Runtime): number {
 }
 
 function assertEmpty(home: string, slug: string): void {
-  const { directory } = daemonPaths(home, slug)
+  const { directory, restoreBegun } = daemonPaths(home, slug)
   const meshFile = meshFilePath(home, slug)
   const hint = `Restore into another home (CLAUDEMESH_HOME), or move the old one away first.`
   if (existsSync(meshFile)) {
     throw new MeshError('mesh_exists', { detail: `this home already has the mesh ${slug} (${meshFile})`, hint })
   }
-  const databases = readdirSync(directory).filter((name) => /\.db(-wal|-shm)?$/.test(name))
-  if (databases.length > 0) {
+  const databases = listDatabases(directory)
+  if (databases.length > 0 && !existsSync(restoreBegun)) {
     throw new MeshError('mesh_exists', { detail: `${directory} holds ${databases.join(', ')} already`, hint })
   }
 }

@@ -11,10 +11,10 @@ import type { SigningKeyPair } from '@claudemesh/identity'
 import { mergeRevocations, type RevocationChanges, signRevocationList } from '@claudemesh/identity'
 import {
   type Certificate,
-  isMemberId,
   MeshError,
   type MeshRecord,
   type Operation,
+  parseAddress,
   type RequestParams,
   type RequestResult,
   type RevokeInviteResponse,
@@ -55,8 +55,8 @@ export class Revoker {
   /**
    * Revokes a member, by name or id.
    *
-   * @throws MeshError `not_admin`, `recipient_unknown`, `recipient_ambiguous`, `invalid_request` for this host itself,
-   *   `revocation_list_full`, `revocation_list_stale`, or what the broker answers
+   * @throws MeshError `not_admin`, `invalid_destination` for what is neither, `recipient_unknown`, `recipient_ambiguous`,
+   *   `invalid_request` for this host itself, `revocation_list_full`, `revocation_list_stale`, or what the broker answers
    */
   async revokeMember(member: string, reason: string | null): Promise<RevokeMemberResponse> {
     this.#assertMayRevoke()
@@ -138,8 +138,12 @@ export class Revoker {
   /** An id is taken as it is: somebody whom the broker does not list can be revoked as well. */
   async #resolve(member: string): Promise<{ memberId: string; name: string | null }> {
     const { members, refreshDirectory } = this.#options
-    if (isMemberId(member)) return { memberId: member, name: members.findById(member)?.name ?? null }
-    const name = member.replace(/^@/, '')
+    const address = parseAddress(member)
+    if (address?.kind === 'member_id') {
+      return { memberId: address.memberId, name: members.findById(address.memberId)?.name ?? null }
+    }
+    if (address?.kind !== 'member_name') throw new MeshError('invalid_destination', { data: { field: 'member' } })
+    const { name } = address
     if (members.findByName(name).length === 0) await refreshDirectory()
     const found = members.findByName(name)
     const [first] = found

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { claimAll, countingSeal, draftOf, type OpenOutbox, temporaryOutbox } from '../../../../test/support/outbox.ts'
-import type { ClaimOptions, OutboxRow } from './outbox.ts'
+import type { ClaimOptions, SealableRow } from './outbox.ts'
 
 function frozenIn({ outbox }: OpenOutbox, clientMessageId: string): Buffer | null {
   return outbox.getByClientMessageId(clientMessageId)?.sealed ?? null
@@ -24,7 +24,7 @@ test('a row is transmitted with the bytes that it was frozen with, and so is its
   const copy = opened.copy()
   expect(copy.getByClientMessageId(draft.clientMessageId)?.sealed).toEqual(frozen)
   copy.close()
-  expect(claimAll(opened)).toMatchObject([{ sealed: frozen, status: 'inflight' }])
+  expect(claimAll(opened)).toMatchObject([{ sealed: frozen }])
 })
 
 test('rows are frozen batch by batch, each once, and what is not pending is left alone', async () => {
@@ -52,7 +52,7 @@ test('a row that cannot be sealed is counted and stays as it was, for the claim 
     await opened.outbox.accept(draftOf(opened.runtime, { clientMessageId: id }))
   }
   const sealFine = countingSeal()
-  const seal = (row: OutboxRow) => {
+  const seal = (row: SealableRow) => {
     if (row.clientMessageId === 'unknown') return { postponedMs: 1_000 }
     return row.clientMessageId === 'hopeless' ? { refused: 'recipient_unknown: nobody' } : sealFine(row)
   }

@@ -51,7 +51,7 @@ export function requeueRow(
   const { by, now, newId: supersededBy } = o
   abort(tx, { sql, moves }, { row: old, by, now, supersededBy, releasedAt: o.releaseOldId ? now : null })
   const draft = successorDraft(old, o)
-  if (!sql.insertPending(draft, now)) throw new Error('a free id turned out to be taken')
+  if (!sql.insertDraft(draft, null, now)) throw new Error('a free id turned out to be taken')
   moves.moved(tx, { move: 'requeue', from: null, rows: 1 })
   moves.notify(tx, [old.id, draft.id])
   return { kind: 'requeued', old: mustFind(sql, old.id), new: summaryOfDraft(draft, now) }

@@ -1,6 +1,6 @@
 import type { OutboxStatus } from '@claudemesh/protocol'
 import { chainRowsMax, sendBackoffMsCap } from '../limits.ts'
-import type { Announcement, OutboxRow, OutboxSummary, StoredReceipt } from './rows.ts'
+import type { AnnouncedChange, OutboxRow, OutboxSummary, StoredReceipt } from './rows.ts'
 import type { OutboxStatements } from './statements.ts'
 
 /** Everything that can be asked of the outbox without changing it. */
@@ -85,8 +85,8 @@ export class OutboxReader {
     return last > now + sendBackoffMsCap ? now : Math.max(now, first)
   }
 
-  /** Changes that must still become events, oldest first. */
-  announcements(limit: number): readonly Announcement[] {
-    return this.sql.announcements(limit)
+  /** Changes announced after a place that must still become events, oldest first. */
+  announcements(after: number, limit: number): readonly AnnouncedChange[] {
+    return this.sql.announcements({ after, limit })
   }
 }

@@ -13,6 +13,7 @@ import {
   refusalOf,
   retryOf,
 } from '../../../../test/support/outbox.ts'
+import { seeded } from '../../../../test/support/seed.ts'
 import { lowPassedOverMsMax, sendBackoffMsBase, sendBackoffMsCap } from '../limits.ts'
 import type { ClaimedRow, OutboxSummary } from './outbox.ts'
 
@@ -86,8 +87,25 @@ function compare(model: Model, { outbox }: OpenOutbox): void {
     dead: count('dead'),
     aborted: count('aborted'),
   })
+  for (const row of model) expect(outbox.chain(row.id).map(({ id }) => id)).toEqual(chainOf(model, row))
   const waiting = model.filter((row) => row.status === 'pending').map((row) => row.enqueuedAt)
   expect(outbox.oldestPendingAt()).toBe(waiting.length === 0 ? null : Math.min(...waiting))
+}
+
+/** A row with those that it came from and that came from it, as far as they are there. */
+function chainOf(model: Model, row: ModelRow): readonly string[] {
+  const chain = [row]
+  for (let first = chain[0]; first !== undefined; ) {
+    const { id } = first
+    first = model.find((candidate) => candidate.supersededBy === id)
+    if (first !== undefined) chain.unshift(first)
+  }
+  for (let last = chain.at(-1); last !== undefined; ) {
+    const { supersededBy } = last
+    last = model.find((candidate) => candidate.id === supersededBy)
+    if (last !== undefined) chain.push(last)
+  }
+  return chain.map(({ id }) => id)
 }
 
 /** A command from its name, its parameters and what it does to both sides. */
@@ -248,6 +266,18 @@ function expire(model: Model, { outbox, runtime }: OpenOutbox, maxAgeMs: number)
   expect(outbox.expire({ now: runtime.now(), maxAgeMs })).toBe(old.length)
 }
 
+function prune(
+  model: Model,
+  { outbox, runtime }: OpenOutbox,
+  p: { readonly status: 'dead' | 'aborted'; readonly ageMs: number },
+): void {
+  const acceptedUntil = runtime.now() - p.ageMs
+  const isOld = (row: ModelRow) => row.status === p.status && row.enqueuedAt <= acceptedUntil
+  const kept = model.filter((row) => !isOld(row))
+  expect(outbox.prune({ status: p.status, acceptedUntil })).toBe(model.length - kept.length)
+  model.splice(0, model.length, ...kept)
+}
+
 const index = fc.nat(30)
 const key = fc.constantFrom(...keys)
 const delayMs = fc.constantFrom(0, 1, 500, 30_000, sendBackoffMsCap)
@@ -274,6 +304,9 @@ const commands: fc.Arbitrary<Command>[] = [
   index.map((p) => command('drop', p, drop)),
   fc.constantFrom(1_000, 60_000, 600_000).map((p) => command('expire', p, expire)),
   fc
+    .record({ status: fc.constantFrom('dead' as const, 'aborted' as const), ageMs: fc.constantFrom(0, 500, 60_000) })
+    .map((p) => command('prune', p, prune)),
+  fc
     .constantFrom(1, 500, 5_000, 61_000, -3_600_000)
     .map((p) => command('clock', p, (_, { runtime }, ms) => runtime.advance(ms))),
   fc.constant(
@@ -284,7 +317,12 @@ const commands: fc.Arbitrary<Command>[] = [
   ),
 ]
 
-it('behaves like the model under any interleaving, with crashes in between', { timeout: 120_000 }, async () => {
+const runs = Number(process.env.CLAUDEMESH_TEST_MODEL_RUNS ?? 150)
+const { seed } = seeded()
+
+it(`behaves like the model under any interleaving, with crashes in between (${runs} runs, seed ${seed})`, {
+  timeout: 120_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(fc.commands(commands, { maxCommands: 40 }), async (run) => {
       const real = await openOutbox()
@@ -294,6 +332,6 @@ it('behaves like the model under any interleaving, with crashes in between', { t
         real.remove()
       }
     }),
-    { numRuns: 150, endOnFailure: false },
+    { numRuns: runs, seed, endOnFailure: false },
   )
 })

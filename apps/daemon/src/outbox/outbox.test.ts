@@ -1,3 +1,4 @@
+import type { ReceiptItem } from '@claudemesh/protocol'
 import { describe, expect, it } from 'vitest'
 import {
   acceptedBy,
@@ -65,7 +66,8 @@ describe('claim', () => {
     const claim = () =>
       opened.outbox.claim({ now: opened.runtime.now(), rowsMax: 9, bytesMax: 1e6, firstRegardless: true, seal }).rows
     const [first] = claim()
-    expect(first).toMatchObject({ id: row.id, status: 'inflight' })
+    expect(first).toMatchObject({ id: row.id })
+    expect(opened.outbox.get(row.id)?.status).toBe('inflight')
     opened.outbox.settle([retryOf(row.id, 0)])
     const [second] = claim()
     expect(second?.sealed).toEqual(first?.sealed)
@@ -108,7 +110,7 @@ describe('claim', () => {
     expect(opened.outbox.get(ids[1] ?? '')).toMatchObject({ status: 'dead', lastError: refused, attempts: 0 })
     expect(opened.outbox.counts()).toMatchObject({ pending: 0, inflight: 2, dead: 2 })
     expect(told).toEqual([ids[1], ids[3]])
-    expect(opened.outbox.announcements(9)).toMatchObject([ids[1], ids[3]].map((outboxId) => ({ outboxId })))
+    expect(opened.outbox.announcements(0, 9)).toMatchObject([ids[1], ids[3]].map((outboxId) => ({ outboxId })))
   })
 
   describe('of rows whose recipients are not known yet', () => {
@@ -209,7 +211,7 @@ describe('claim', () => {
         rowsMax: 9,
         bytesMax: 1_000,
         firstRegardless,
-        seal: (row) => ({ ...sealPlainly(row), sealed: Buffer.alloc(row.messageBytes * 600) }),
+        seal: (row) => ({ ...sealPlainly(row), sealed: Buffer.alloc(600) }),
       }).rows.length
     expect([claim(false), claim(true), claim(false)]).toEqual([1, 1, 1])
   })
@@ -242,7 +244,7 @@ describe('claim', () => {
     const claim = (bytesMax: number, firstRegardless: boolean) =>
       opened.outbox
         .claim({ now: opened.runtime.now(), rowsMax: 9, bytesMax, firstRegardless, seal: countingSeal() })
-        .rows.map((row) => row.messageBytes)
+        .rows.map((row) => opened.outbox.get(row.id)?.messageBytes)
     expect(claim(1_000, false)).toEqual([100])
     expect(claim(1_000, false)).toEqual([])
     expect(claim(1_000, true)).toEqual([5_000])
@@ -291,7 +293,30 @@ describe('settle', () => {
       lastError: null,
     })
     expect(changes).toEqual([row.id])
-    expect(opened.outbox.announcements(9)).toMatchObject([{ outboxId: row.id, kind: 'settled', state: 'done' }])
+    expect(opened.outbox.announcements(0, 9)).toMatchObject([{ outboxId: row.id, kind: 'settled', state: 'done' }])
+  })
+
+  it('shares a commit with a claim: both happen, or neither', async () => {
+    const opened = await temporaryOutbox()
+    const { row: sent } = await opened.outbox.accept(draftOf(opened.runtime))
+    claimAll(opened)
+    const { row: next } = await opened.outbox.accept(draftOf(opened.runtime))
+    const statuses = () => [sent, next].map(({ id }) => opened.outbox.get(id)?.status)
+    const bounds = { now: opened.runtime.now(), rowsMax: 9, bytesMax: 1e6, firstRegardless: true }
+    const seal = () => {
+      throw new Error('a mistake in sealing')
+    }
+    expect(() => opened.outbox.settleAndClaim([acceptedBy(sent.id, 1)], { ...bounds, seal })).toThrow('a mistake')
+    expect(statuses()).toEqual(['inflight', 'pending'])
+    expect(opened.outbox.counts()).toMatchObject({ pending: 1, inflight: 1, done: 0 })
+    expect(opened.outbox.announcements(0, 9)).toEqual([])
+    const { settlement, claim } = opened.outbox.settleAndClaim([acceptedBy(sent.id, 1)], {
+      ...bounds,
+      seal: sealPlainly,
+    })
+    expect([settlement.settled, claim.rows.map(({ id }) => id)]).toEqual([[sent.id], [next.id]])
+    expect(statuses()).toEqual(['done', 'inflight'])
+    expect(opened.outbox.counts()).toMatchObject({ pending: 0, inflight: 1, done: 1 })
   })
 
   it('leaves rows alone that are not inflight any more, and says which', async () => {
@@ -302,7 +327,7 @@ describe('settle', () => {
     const outcome = opened.outbox.settle([acceptedBy(row.id, 1), refusalOf(row.id), retryOf('unknown')])
     expect(outcome).toEqual({ settled: [row.id], late: [row.id, 'unknown'] })
     expect(opened.outbox.get(row.id)).toMatchObject({ status: 'done', historyId: '1' })
-    expect(opened.outbox.announcements(9)).toHaveLength(1)
+    expect(opened.outbox.announcements(0, 9)).toHaveLength(1)
   })
 
   it('keeps the order of what was inflight when the connection ends', async () => {
@@ -482,13 +507,13 @@ describe('retention', () => {
   })
 })
 
-function receiptOf(clientMessageId: string, fields: { broker_message_id?: string; state?: 'delivered' | 'read' } = {}) {
+function receiptOf(clientMessageId: string, fields: Partial<ReceiptItem> = {}): ReceiptItem {
   return {
     delivery_id: '1',
     broker_message_id: '01BRK000000000000000000001',
     client_message_id: clientMessageId,
     recipient: 'b'.repeat(64),
-    state: 'delivered' as const,
+    state: 'delivered',
     at: 5,
     ...fields,
   }
@@ -504,14 +529,45 @@ describe('receipts', () => {
     opened.outbox.recordReceipts([receipt, receipt])
     opened.outbox.recordReceipts([receipt, receiptOf(row.clientMessageId, { state: 'read' })])
     expect(opened.outbox.receipts(row.id).map(({ state }) => state)).toEqual(['delivered', 'read'])
-    const announced = opened.outbox.announcements(9)
+    const announced = opened.outbox.announcements(0, 9)
     expect(announced.map(({ kind, state }) => `${kind} ${state}`)).toEqual([
       'settled done',
       'receipt delivered',
       'receipt read',
     ])
-    opened.outbox.forgetAnnouncements(announced[1]?.seq ?? 0)
-    expect(opened.reopen().announcements(9)).toMatchObject([{ state: 'read' }])
+  })
+
+  it('are announced with what there is to tell of them, and with less once their row is pruned', async () => {
+    const opened = await temporaryOutbox()
+    const { row } = await opened.outbox.accept(draftOf(opened.runtime))
+    claimAll(opened)
+    opened.outbox.settle([acceptedBy(row.id, 1)])
+    opened.outbox.recordReceipts([receiptOf(row.clientMessageId, { state: 'undeliverable', reason: 'expired' })])
+    const { clientMessageId } = row
+    const { brokerMessageId, historyId } = opened.outbox.summary(row.id) ?? {}
+    expect(opened.outbox.announcements(0, 9)).toMatchObject([
+      { kind: 'settled', clientMessageId, brokerMessageId, historyId, at: null, reason: null },
+      { kind: 'receipt', clientMessageId, brokerMessageId, state: 'undeliverable', reason: 'expired' },
+    ])
+    opened.runtime.advance(60 * 86_400_000)
+    opened.outbox.retain({ now: opened.runtime.now(), dedupeRetentionDays: null })
+    opened.outbox.retain({ now: opened.runtime.now(), dedupeRetentionDays: null })
+    expect(opened.outbox.announcements(0, 9)).toMatchObject([
+      { kind: 'settled', state: 'done', clientMessageId: null, historyId: null },
+      { kind: 'receipt', state: 'undeliverable', clientMessageId: null, reason: null },
+    ])
+  })
+
+  it('are forgotten, once told of, by the next commit that announces something', async () => {
+    const opened = await temporaryOutbox()
+    const { row } = await opened.outbox.accept(draftOf(opened.runtime))
+    claimAll(opened)
+    opened.outbox.settle([acceptedBy(row.id, 1)])
+    const [told] = opened.outbox.announcements(0, 9)
+    opened.outbox.forgetAnnouncements(told?.seq ?? 0)
+    expect(opened.outbox.announcements(0, 9)).toMatchObject([{ kind: 'settled' }])
+    opened.outbox.recordReceipts([receiptOf(row.clientMessageId)])
+    expect(opened.reopen().announcements(0, 9)).toMatchObject([{ kind: 'receipt', state: 'delivered' }])
   })
 
   it('find their row before the answer to its send is settled, and never another one that has its id', async () => {

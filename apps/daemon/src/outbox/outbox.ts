@@ -4,8 +4,9 @@
  * 1. `accept` resolves only after its row is committed with synchronous=FULL. One id has one live row: a second accept
  *    of the same id finds the first one's row, also within one batch.
  * 2. A row changes its status only by a move of `states.ts`, by a statement that names the state it comes from.
- * 3. What is transmitted was frozen before: `claim` commits `sealed` and its fingerprint before it returns the row, unless
- *    `freeze` has, and every later attempt carries the same bytes unless the recipients changed.
+ * 3. What is transmitted was frozen before: whatever claims a row, `claim` or its `accept`, commits `sealed` and its
+ *    fingerprint before it hands the row out, unless `freeze` has, and every later attempt carries the same bytes unless the
+ *    recipients changed.
  * 4. What became of a row, and the announcement of it, are one transaction.
  * 5. accept, claim and settle cost O(log n): each is served by an index that holds no other rows, and a row that waits
  *    for its next attempt is not looked at until that time has come.
@@ -35,40 +36,38 @@ import {
   unparkRowsMax,
 } from '../limits.ts'
 import type { Runtime } from '../runtime.ts'
+import { type AcceptClaims, type AcceptOutcome, storeDrafts } from './accept.ts'
 import { type ClaimOptions, type ClaimOutcome, selectClaimable, takeInflight } from './claim.ts'
 import { type FreezeOptions, type FreezeOutcome, freezeRows } from './freeze.ts'
 import { LowShare } from './low-share.ts'
 import { assertOne, Moves, type OutboxCounts, type OutboxListener } from './moves.ts'
 import { type DropOutcome, dropRow, type RequeueOptions, type RequeueOutcome, requeueRow } from './operator.ts'
 import { OutboxReader } from './outbox-reader.ts'
-import { type OutboxDraft, type OutboxSummary, type Settlement, type SettleOutcome, summaryOfDraft } from './rows.ts'
+import type { OutboxDraft, Settlement, SettleOutcome } from './rows.ts'
 import { prepareOutboxStatements } from './statements.ts'
 import type { OutboxMove } from './states.ts'
 
+export type { AcceptClaimOptions, AcceptClaims, AcceptOutcome } from './accept.ts'
 export type {
   ClaimedRow,
   ClaimOptions,
   ClaimOutcome,
-  SealedMessage,
   SealPostponement,
   SealRefusal,
 } from './claim.ts'
 export type { OutboxCounts, OutboxListener } from './moves.ts'
 export type { DropOutcome, RequeueOptions, RequeueOutcome } from './operator.ts'
 export type {
+  AnnouncedChange,
   OutboxDraft,
   OutboxRow,
   OutboxSummary,
+  SealableRow,
+  SealedMessage,
   Settlement,
   SettleOutcome,
   StoredReceipt,
 } from './rows.ts'
-
-export interface AcceptOutcome {
-  /** False: the row was there before, and nothing changed. */
-  readonly inserted: boolean
-  readonly row: OutboxSummary
-}
 
 const msPerDay = 86_400_000
 
@@ -78,6 +77,10 @@ export class Outbox extends OutboxReader {
   readonly #accepts: GroupCommit<OutboxDraft, AcceptOutcome>
   readonly #moves: Moves
   readonly #lowShare = new LowShare()
+  #acceptClaims: AcceptClaims | null = null
+  #accepted = 0
+  /** Up to where announcements are to be forgotten; null when they have been. */
+  #toldThrough: number | null = null
   /** How many rows `open` found inflight. */
   readonly recovered: number
 
@@ -135,6 +138,11 @@ export class Outbox extends OutboxReader {
     return this.#moves.listen(listener)
   }
 
+  /** Rows that accepts have stored since the outbox was opened. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
   /** Rows by status, as of the last commit. */
   counts(): OutboxCounts {
     return { ...this.#moves.counts }
@@ -151,24 +159,29 @@ export class Outbox extends OutboxReader {
     return this.#accepts.submit(draft)
   }
 
-  /** Drafts that wait for their commit. */
-  get acceptsWaiting(): number {
-    return this.#accepts.waiting
+  /** From now on accepts are claimed by the commit that stores them, as far as `claims` lets it and no row is pending. */
+  claimWithAccepts(claims: AcceptClaims): void {
+    this.#acceptClaims = claims
+  }
+
+  /** Says that somebody has just connected, who may bring a draft: one that waits is committed with theirs. */
+  expectDraft(): void {
+    this.#accepts.expectMore()
   }
 
   #insert(tx: Tx, drafts: readonly OutboxDraft[]): readonly AcceptOutcome[] {
-    const now = this.#runtime.now()
-    let inserted = 0
-    const outcomes = drafts.map((draft): AcceptOutcome => {
-      if (this.sql.insertPending(draft, now)) {
-        inserted += 1
-        return { inserted: true, row: summaryOfDraft(draft, now) }
-      }
-      const row = this.sql.summaryByClientMessageId(draft.clientMessageId)
-      if (row === null) throw new Error('an id that is taken has no live row')
-      return { inserted: false, row }
+    const claims = this.#moves.counts.pending === 0 ? this.#acceptClaims : null
+    const stored = storeDrafts(this.sql, { drafts, now: this.#runtime.now(), claim: claims?.options() ?? null })
+    const { outcomes, inserted, claimed } = stored
+    const accepted = this.#moves.moved(tx, { move: 'accept', from: null, rows: inserted })
+    if (claimed.length > 0) {
+      this.#moves.moved(tx, { move: 'claim', from: accepted, rows: claimed.length })
+      passClaim(tx)
+      tx.afterCommit(() => claims?.claimed(claimed))
+    }
+    tx.afterCommit(() => {
+      this.#accepted += inserted
     })
-    this.#moves.moved(tx, { move: 'accept', from: null, rows: inserted })
     crashPoint('daemon.accept.before-commit')
     tx.afterCommit(() => crashPoint('daemon.accept.after-commit'))
     return outcomes
@@ -182,21 +195,22 @@ export class Outbox extends OutboxReader {
    * sealed here; those that cannot be are dead after it, those that cannot be yet are out of the way.
    */
   claim(o: ClaimOptions): ClaimOutcome {
+    return this.#accepts.runWithBatch((tx) => this.#claim(tx, o))
+  }
+
+  #claim(tx: Tx, o: ClaimOptions): ClaimOutcome {
     const monotonicMs = this.#runtime.monotonicMs()
-    return immediate(this.#db, (tx) => {
-      this.sql.unparkDue({ now: o.now, limit: unparkRowsMax })
-      // No delay is longer than the cap, so a row that seems to wait longer was parked by a clock that has jumped back.
-      this.sql.unparkBeyond({ horizon: o.now + sendBackoffMsCap, limit: unparkRowsMax })
-      const positions = selectClaimable(this.sql, { lowShare: this.#lowShare, monotonicMs }, o)
-      const outcome = takeInflight(this.sql, positions, o)
-      this.#moves.moved(tx, { move: 'claim', from: 'pending', rows: outcome.rows.length })
-      const refused = outcome.unsealable.map(({ outboxId }) => outboxId)
-      for (const outboxId of refused) this.#moves.ended(tx, { move: 'unsealable', from: 'pending', outboxId })
-      this.#moves.notify(tx, refused)
-      crashPoint('daemon.claim.before-commit')
-      tx.afterCommit(() => crashPoint('daemon.claim.after-commit'))
-      return outcome
-    })
+    this.sql.unparkDue({ now: o.now, limit: unparkRowsMax })
+    // No delay is longer than the cap, so a row that seems to wait longer was parked by a clock that has jumped back.
+    this.sql.unparkBeyond({ horizon: o.now + sendBackoffMsCap, limit: unparkRowsMax })
+    const positions = selectClaimable(this.sql, { lowShare: this.#lowShare, monotonicMs }, o)
+    const outcome = takeInflight(this.sql, positions, o)
+    this.#moves.moved(tx, { move: 'claim', from: 'pending', rows: outcome.rows.length })
+    const refused = outcome.unsealable.map(({ outboxId }) => outboxId)
+    for (const outboxId of refused) this.#moves.ended(tx, { move: 'unsealable', from: 'pending', outboxId })
+    this.#moves.notify(tx, refused)
+    passClaim(tx)
+    return outcome
   }
 
   /**
@@ -211,7 +225,12 @@ export class Outbox extends OutboxReader {
 
   /** Freezes pending rows that were never transmitted, one batch of them, without moving any. */
   freeze(o: FreezeOptions): FreezeOutcome {
-    return immediate(this.#db, () => freezeRows(this.sql, o))
+    return immediate(this.#db, (tx) => {
+      const outcome = freezeRows(this.sql, o)
+      crashPoint('daemon.freeze.before-commit')
+      tx.afterCommit(() => crashPoint('daemon.freeze.after-commit'))
+      return outcome
+    })
   }
 
   /**
@@ -220,30 +239,51 @@ export class Outbox extends OutboxReader {
    * @returns how many
    */
   markRestored(): number {
-    return immediate(this.#db, () => this.sql.markRestored(this.#runtime.now()))
+    return immediate(this.#db, (tx) => {
+      const rows = this.sql.markRestored(this.#runtime.now())
+      tx.afterCommit(() => crashPoint('daemon.restore.marked'))
+      return rows
+    })
   }
 
   /** Records what became of inflight rows. Rows that are not inflight any more are left as they are. */
   settle(settlements: readonly Settlement[]): SettleOutcome {
+    const areEnds = settlements.every(({ move }) => move !== 'retry')
+    const run = (tx: Tx) => this.#settle(tx, settlements)
+    // What becomes pending here must be counted before an accept asks whether anything is.
+    return areEnds ? this.#accepts.runWithBatch(run) : immediate(this.#db, run)
+  }
+
+  /** Settles, then claims, for the price of one commit. */
+  settleAndClaim(
+    settlements: readonly Settlement[],
+    o: ClaimOptions,
+  ): { readonly settlement: SettleOutcome; readonly claim: ClaimOutcome } {
+    return this.#accepts.runWithBatch((tx) => ({
+      settlement: this.#settle(tx, settlements),
+      claim: this.#claim(tx, o),
+    }))
+  }
+
+  #settle(tx: Tx, settlements: readonly Settlement[]): SettleOutcome {
     const now = this.#runtime.now()
-    return immediate(this.#db, (tx) => {
-      const settled: string[] = []
-      const late: string[] = []
-      for (const settlement of settlements) {
-        const { outboxId, move } = settlement
-        if (this.#applySettlement(settlement, now) === 0) {
-          late.push(outboxId)
-          continue
-        }
-        settled.push(outboxId)
-        if (move === 'retry') this.#moves.moved(tx, { move, from: 'inflight', rows: 1 })
-        else this.#moves.ended(tx, { move, from: 'inflight', outboxId })
+    const settled: string[] = []
+    const late: string[] = []
+    for (const settlement of settlements) {
+      const { outboxId, move } = settlement
+      if (this.#applySettlement(settlement, now) === 0) {
+        late.push(outboxId)
+        continue
       }
-      this.#moves.notify(tx, settled)
-      crashPoint('daemon.settle.before-commit')
-      tx.afterCommit(() => crashPoint('daemon.settle.after-commit'))
-      return { settled, late }
-    })
+      settled.push(outboxId)
+      if (move === 'retry') this.#moves.moved(tx, { move, from: 'inflight', rows: 1 })
+      else this.#moves.ended(tx, { move, from: 'inflight', outboxId })
+    }
+    if (settled.length > 0) this.#forgetTold(tx)
+    this.#moves.notify(tx, settled)
+    crashPoint('daemon.settle.before-commit')
+    tx.afterCommit(() => crashPoint('daemon.settle.after-commit'))
+    return { settled, late }
   }
 
   #applySettlement(settlement: Settlement, now: number): number {
@@ -329,7 +369,12 @@ export class Outbox extends OutboxReader {
   /** Ends a pending or dead row for good. Its id stays bound to it. */
   drop(o: { readonly id: string; readonly by: string }): DropOutcome {
     const parts = { sql: this.sql, moves: this.#moves }
-    return immediate(this.#db, (tx) => dropRow(tx, parts, { ...o, now: this.#runtime.now() }))
+    return immediate(this.#db, (tx) => {
+      const outcome = dropRow(tx, parts, { ...o, now: this.#runtime.now() })
+      crashPoint('daemon.drop.before-commit')
+      tx.afterCommit(() => crashPoint('daemon.drop.after-commit'))
+      return outcome
+    })
   }
 
   /**
@@ -341,6 +386,8 @@ export class Outbox extends OutboxReader {
     return immediate(this.#db, (tx) => {
       const rows = this.sql.deleteEnded({ status: o.status, before: o.acceptedUntil, limit: sweepRowsMax })
       this.#moves.deleted(tx, { from: o.status, rows })
+      crashPoint('daemon.prune.before-commit')
+      tx.afterCommit(() => crashPoint('daemon.prune.after-commit'))
       return rows
     })
   }
@@ -371,7 +418,7 @@ export class Outbox extends OutboxReader {
    * changes nothing. A receipt may arrive before the broker's answer to the send it is about has been settled.
    */
   recordReceipts(items: readonly ReceiptItem[]): void {
-    immediate(this.#db, (tx) => {
+    this.#accepts.runWithBatch((tx) => {
       const changed = new Set<string>()
       for (const item of items) {
         const outboxId =
@@ -383,12 +430,30 @@ export class Outbox extends OutboxReader {
         this.sql.announce({ outboxId, kind: 'receipt', recipient, state })
         changed.add(outboxId)
       }
+      if (changed.size > 0) this.#forgetTold(tx)
       this.#moves.notify(tx, [...changed])
     })
   }
 
-  /** To be called when their events are stored. */
+  /**
+   * To be called when their events are stored. They go with the next commit that makes announcements: alone they are not
+   * worth one, since whoever finds them again after a crash knows by their place that they have been told.
+   */
   forgetAnnouncements(throughSeq: number): void {
-    immediate(this.#db, () => this.sql.forgetAnnouncements(throughSeq))
+    this.#toldThrough = throughSeq
   }
+
+  #forgetTold(tx: Tx): void {
+    const throughSeq = this.#toldThrough
+    if (throughSeq === null) return
+    this.sql.forgetAnnouncements(throughSeq)
+    tx.afterCommit(() => {
+      if (this.#toldThrough === throughSeq) this.#toldThrough = null
+    })
+  }
+}
+
+function passClaim(tx: Tx): void {
+  crashPoint('daemon.claim.before-commit')
+  tx.afterCommit(() => crashPoint('daemon.claim.after-commit'))
 }

@@ -61,6 +61,20 @@ export interface OutboxRow extends OutboxSummary {
   readonly restoredAt: number | null
 }
 
+/** What sealing needs of a row or a draft. */
+export type SealableRow = Pick<
+  OutboxRow,
+  'clientMessageId' | 'destinationKind' | 'destinationRef' | 'replyToId' | 'priority' | 'payload'
+>
+
+/** What sealing a row gives: the bytes that travel and their fingerprint. */
+export interface SealedMessage {
+  readonly sealed: Buffer
+  readonly wireFingerprint: Buffer
+  /** Of which set of subscribers it is for; null when the destination has none. */
+  readonly recipientsEpoch: number | null
+}
+
 /** A row that a claim may take. `position` orders rows by acceptance. */
 export interface Claimable {
   readonly position: number
@@ -76,11 +90,23 @@ export interface StoredReceipt {
 
 /** A change that must still become an event. `state` is the row's status or the receipt's state. */
 export interface Announcement {
-  readonly seq: number
   readonly outboxId: string
   readonly kind: 'settled' | 'receipt'
   readonly recipient: string | null
   readonly state: string
+}
+
+/** An announcement with what there is to tell of it: of its row, null once that is pruned, and of its receipt. */
+export interface AnnouncedChange extends Announcement {
+  readonly seq: number
+  readonly clientMessageId: string | null
+  readonly brokerMessageId: string | null
+  readonly historyId: string | null
+  readonly recipientCount: number | null
+  readonly lastError: string | null
+  /** When the receipt was made, and why; null for the end of a row. */
+  readonly at: number | null
+  readonly reason: string | null
 }
 
 /** What becomes of one inflight row. */

@@ -68,7 +68,11 @@ const plans: Readonly<Partial<Record<keyof typeof outboxSql, readonly string[]>>
   findByBrokerMessageId: ['SEARCH outbox USING INDEX outbox_broker_message (broker_message_id=?)'],
   findUnansweredByClientMessageId: ['SEARCH outbox USING INDEX outbox_live_id (client_message_id=?)'],
   selectReceipts: ['SEARCH receipt USING PRIMARY KEY (outbox_id=?)'],
-  selectAnnouncements: ['SCAN announcement'],
+  selectAnnouncements: [
+    'SEARCH a USING INTEGER PRIMARY KEY (rowid>?)',
+    'SEARCH o USING INDEX sqlite_autoindex_outbox_1 (id=?) LEFT-JOIN',
+    'SEARCH r USING PRIMARY KEY (outbox_id=? AND recipient=? AND state=?) LEFT-JOIN',
+  ],
   deleteAnnouncements: ['SEARCH announcement USING INTEGER PRIMARY KEY (rowid<?)'],
   // An operator's act and the count at start-up: in proportion to the rows of one status, and to all rows.
   deleteEnded: [
@@ -81,7 +85,7 @@ const plans: Readonly<Partial<Record<keyof typeof outboxSql, readonly string[]>>
 }
 
 const byKey = ['SEARCH outbox USING INDEX sqlite_autoindex_outbox_1 (id=?)']
-const insertsNothingRead = ['insertPending', 'insertReceipt', 'insertAnnouncement']
+const insertsNothingRead = ['insertDraft', 'insertReceipt', 'insertAnnouncement']
 
 const directory = mkdtempSync(join(tmpdir(), 'claudemesh-outbox-plans-'))
 const runtime = new TestRuntime()
@@ -112,6 +116,23 @@ describe('the plan of', () => {
   }
 })
 
+describe('a row at a time', () => {
+  const perRow = [
+    ...['insertDraft', 'insertReceipt', 'insertAnnouncement', 'freezeAndClaim', 'claimFrozen', 'parkForRecipients'],
+    ...['settleAccepted', 'settleRetry', 'settleReseal', 'settleRefused', 'abort', 'expirePending'],
+  ] as const
+  for (const name of perRow) {
+    it(`${name} builds no temporary index`, () => {
+      const text = outboxSql[name as keyof typeof outboxSql]
+      const named = Object.fromEntries([...text.matchAll(/@(\w+)/g)].map((match) => [match[1], null]))
+      const steps = db.prepare(`EXPLAIN ${text}`).all(named) as { opcode: string }[]
+      expect(steps.length).toBeGreaterThan(5)
+      // A check with a list of more than two values does.
+      expect(steps.filter(({ opcode }) => opcode === 'OpenEphemeral')).toEqual([])
+    })
+  }
+})
+
 describe('with 100,000 rows waiting', () => {
   const rows = 100_000
   const steps: Record<string, () => void> = {
@@ -138,7 +159,7 @@ describe('with 100,000 rows waiting', () => {
       sql.unparkDue({ now: 0, limit: 512 })
     },
     'an accept': () => {
-      sql.insertPending(draftOf(runtime), runtime.now())
+      sql.insertDraft(draftOf(runtime), null, runtime.now())
     },
   }
 
@@ -156,7 +177,7 @@ describe('with 100,000 rows waiting', () => {
 
   function fill(count: number): void {
     immediate(db, () => {
-      for (let n = 0; n < count; n += 1) sql.insertPending(draftOf(runtime), runtime.now())
+      for (let n = 0; n < count; n += 1) sql.insertDraft(draftOf(runtime), null, runtime.now())
     })
   }
 

@@ -4,7 +4,16 @@
  */
 import type { DestinationKind, OutboxStatus, Priority } from '@claudemesh/protocol'
 import type { Database, Statement } from '@claudemesh/storage'
-import type { Announcement, Claimable, OutboxDraft, OutboxRow, OutboxSummary, StoredReceipt } from './rows.ts'
+import type {
+  AnnouncedChange,
+  Announcement,
+  Claimable,
+  OutboxDraft,
+  OutboxRow,
+  OutboxSummary,
+  SealedMessage,
+  StoredReceipt,
+} from './rows.ts'
 
 interface SummaryRecord {
   id: string
@@ -52,11 +61,13 @@ const rowColumns = `${summaryColumns}, payload, sealed, wire_fingerprint, recipi
  * knows nothing of how many rows are pending, and takes the index over all statuses and a sort where it may choose.
  */
 export const outboxSql = {
-  insertPending: `
+  insertDraft: `
     INSERT INTO outbox (id, client_message_id, request_fingerprint, destination_kind, destination_ref, priority, payload,
-                        status, enqueued_at, next_attempt_at, reply_to_id, mentions, addressed, receipts, message_bytes)
+                        status, enqueued_at, next_attempt_at, reply_to_id, mentions, addressed, receipts, message_bytes,
+                        sealed, wire_fingerprint, recipients_epoch)
     VALUES (@id, @clientMessageId, @requestFingerprint, @destinationKind, @destinationRef, @priority, @payload,
-            'pending', @now, @now, @replyToId, @mentions, @addressed, @receipts, @messageBytes)
+            @status, @now, @now, @replyToId, @mentions, @addressed, @receipts, @messageBytes,
+            @sealed, @wireFingerprint, @recipientsEpoch)
     ON CONFLICT (client_message_id) WHERE released_at IS NULL DO NOTHING`,
 
   selectById: `SELECT ${rowColumns} FROM outbox WHERE id = ?`,
@@ -185,7 +196,12 @@ export const outboxSql = {
   insertAnnouncement: `
     INSERT INTO announcement (outbox_id, kind, recipient, state) VALUES (@outboxId, @kind, @recipient, @state)`,
   selectAnnouncements: `
-    SELECT seq, outbox_id AS outboxId, kind, recipient, state FROM announcement ORDER BY seq LIMIT ?`,
+    SELECT a.seq, a.outbox_id AS outboxId, a.kind, a.recipient, a.state, o.client_message_id AS clientMessageId,
+           o.broker_message_id AS brokerMessageId, o.history_id AS historyId, o.recipient_count AS recipientCount,
+           o.last_error AS lastError, r.at, r.reason
+      FROM announcement a LEFT JOIN outbox o ON o.id = a.outbox_id
+           LEFT JOIN receipt r ON r.outbox_id = a.outbox_id AND r.recipient = a.recipient AND r.state = a.state
+     WHERE a.seq > @after ORDER BY a.seq LIMIT @limit`,
   deleteAnnouncements: `DELETE FROM announcement WHERE seq <= ?`,
 } as const
 
@@ -197,12 +213,15 @@ export function prepareOutboxStatements(db: Database) {
   const row = (name: RowStatement, key: string | number) => toRow(sql[name].get(key))
   const summary = (name: SummaryStatement, key: string) => toSummaryOrNull(sql[name].get(key))
   return {
-    /** @returns false when a live row has this client_message_id */
-    insertPending(draft: OutboxDraft, now: number): boolean {
+    /**
+     * @param frozen what it is sealed as when it is claimed by the commit that stores it; null: it is pending
+     * @returns false when a live row has this client_message_id
+     */
+    insertDraft(draft: OutboxDraft, frozen: SealedMessage | null, now: number): boolean {
       // Written out: copying the draft with a spread took a quarter of the time of an insert.
       const { id, clientMessageId, requestFingerprint, destinationKind, destinationRef, priority } = draft
       const { payload, replyToId, addressed, messageBytes } = draft
-      const { changes } = sql.insertPending.run({
+      const { changes } = sql.insertDraft.run({
         id,
         clientMessageId,
         requestFingerprint,
@@ -210,12 +229,16 @@ export function prepareOutboxStatements(db: Database) {
         destinationRef,
         priority,
         payload,
+        status: frozen === null ? 'pending' : 'inflight',
         now,
         replyToId,
         mentions: encodeMentions(draft.mentions),
         addressed,
         receipts: draft.receipts ? 1 : 0,
         messageBytes,
+        sealed: frozen?.sealed ?? null,
+        wireFingerprint: frozen?.wireFingerprint ?? null,
+        recipientsEpoch: frozen?.recipientsEpoch ?? null,
       })
       return changes === 1
     },
@@ -300,8 +323,8 @@ export function prepareOutboxStatements(db: Database) {
     insertReceipt: (o: StoredReceipt & { outboxId: string }) => sql.insertReceipt.run(o).changes === 1,
     receipts: (outboxId: string) => sql.selectReceipts.all(outboxId) as StoredReceipt[],
 
-    announce: (o: Omit<Announcement, 'seq'>) => sql.insertAnnouncement.run(o),
-    announcements: (limit: number) => sql.selectAnnouncements.all(limit) as Announcement[],
+    announce: (o: Announcement) => sql.insertAnnouncement.run(o),
+    announcements: (o: { after: number; limit: number }) => sql.selectAnnouncements.all(o) as AnnouncedChange[],
     forgetAnnouncements: (throughSeq: number) => sql.deleteAnnouncements.run(throughSeq).changes,
   }
 }

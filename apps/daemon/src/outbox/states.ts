@@ -45,11 +45,11 @@ interface MoveDefinition {
   readonly by: string
 }
 
-/** Move to what it does, complete. */
+/** Move to what it does, complete. Two moves in one transaction are written at once, as an accept that claims does. */
 export const outboxMoves = {
   accept: { from: [null], to: 'pending', by: 'Outbox.accept' },
   requeue: { from: [null], to: 'pending', by: 'Outbox.requeue' },
-  claim: { from: ['pending'], to: 'inflight', by: 'Outbox.claim' },
+  claim: { from: ['pending'], to: 'inflight', by: 'Outbox.claim, Outbox.accept' },
   unsealable: { from: ['pending'], to: 'dead', by: 'Outbox.claim' },
   accepted: { from: ['inflight'], to: 'done', by: 'Outbox.settle' },
   retry: { from: ['inflight'], to: 'pending', by: 'Outbox.settle' },

@@ -2,7 +2,7 @@
 import type { InboxRow } from '../inbox/inbox.ts'
 import { toMessage } from '../inbox/message-view.ts'
 import { eventBodyCharactersMax } from '../limits.ts'
-import type { AnnouncedReceipt, AnnouncedRow, Announcement } from './sources.ts'
+import type { AnnouncedChange } from '../outbox/outbox.ts'
 
 type EventData = Readonly<Record<string, unknown>>
 
@@ -27,36 +27,23 @@ function cut(text: string): string {
   return text.slice(0, isHalf ? eventBodyCharactersMax - 1 : eventBodyCharactersMax)
 }
 
-/** What became of a send. `row` is null when an operator has pruned it since. */
-export function settledData(announcement: Announcement, row: AnnouncedRow | null): EventData {
+/** What became of a send. An operator may have pruned its row since. */
+export function settledData(change: AnnouncedChange): EventData {
   return {
-    ...rowData(announcement, row),
-    status: announcement.state,
-    history_id: row?.historyId ?? null,
-    recipient_count: row?.recipientCount ?? null,
-    last_error: row?.lastError ?? null,
+    ...rowData(change),
+    status: change.state,
+    history_id: change.historyId,
+    recipient_count: change.recipientCount,
+    last_error: change.lastError,
   }
 }
 
 /** What is proven at one recipient. */
-export function receiptData(
-  announcement: Announcement,
-  row: AnnouncedRow | null,
-  receipt: AnnouncedReceipt | null,
-): EventData {
-  return {
-    ...rowData(announcement, row),
-    recipient: announcement.recipient,
-    state: announcement.state,
-    at: receipt?.at ?? null,
-    reason: receipt?.reason ?? null,
-  }
+export function receiptData(change: AnnouncedChange): EventData {
+  const { recipient, state, at, reason } = change
+  return { ...rowData(change), recipient, state, at, reason }
 }
 
-function rowData(announcement: Announcement, row: AnnouncedRow | null): EventData {
-  return {
-    outbox_id: announcement.outboxId,
-    client_message_id: row?.clientMessageId ?? null,
-    broker_message_id: row?.brokerMessageId ?? null,
-  }
+function rowData({ outboxId, clientMessageId, brokerMessageId }: AnnouncedChange): EventData {
+  return { outbox_id: outboxId, client_message_id: clientMessageId, broker_message_id: brokerMessageId }
 }

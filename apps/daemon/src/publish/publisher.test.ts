@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -8,49 +8,44 @@ import { scratchDirectory } from '../../../../test/support/scratch-directory.ts'
 import { silentLog } from '../../../../test/support/silent-log.ts'
 import { Events } from '../events/events.ts'
 import { Inbox } from '../inbox/inbox.ts'
-import { publishBatchMax } from '../limits.ts'
+import { eventIdsReserved, publishBatchMax } from '../limits.ts'
+import type { AnnouncedChange } from '../outbox/outbox.ts'
 import { Publisher } from './publisher.ts'
-import type { Announcement, AnnouncementSource } from './sources.ts'
+import type { AnnouncementSource } from './sources.ts'
 
 /** An outbox as the publisher sees one. `seq` goes on after announcements were forgotten. */
 class Announcements implements AnnouncementSource {
-  readonly waiting: Announcement[] = []
+  readonly waiting: AnnouncedChange[] = []
   #seq = 0
   forgetting = true
 
   add(kind: 'settled' | 'receipt', outboxId: string, state: string): void {
     this.#seq += 1
+    const isPruned = outboxId === 'pruned'
+    const isReceipt = kind === 'receipt'
     this.waiting.push({
       seq: this.#seq,
       outboxId,
       kind,
-      recipient: kind === 'receipt' ? memberIdOf('bob') : null,
+      recipient: isReceipt ? memberIdOf('bob') : null,
       state,
+      clientMessageId: isPruned ? null : `client-${outboxId}`,
+      brokerMessageId: isPruned ? null : messageIdOf(1),
+      historyId: isPruned ? null : '1',
+      recipientCount: isPruned ? null : 2,
+      lastError: null,
+      at: isReceipt ? 77 : null,
+      reason: null,
     })
   }
 
-  announcements(limit: number): readonly Announcement[] {
-    return this.waiting.slice(0, limit)
+  announcements(after: number, limit: number): readonly AnnouncedChange[] {
+    return this.waiting.filter(({ seq }) => seq > after).slice(0, limit)
   }
 
   forgetAnnouncements(throughSeq: number): void {
-    if (!this.forgetting) throw new Error('killed before the announcements were forgotten')
+    if (!this.forgetting) return
     this.waiting.splice(0, this.waiting.findLastIndex((announcement) => announcement.seq <= throughSeq) + 1)
-  }
-
-  summary(outboxId: string) {
-    if (outboxId === 'pruned') return null
-    return {
-      clientMessageId: `client-${outboxId}`,
-      brokerMessageId: messageIdOf(1),
-      historyId: '1',
-      recipientCount: 2,
-      lastError: null,
-    }
-  }
-
-  receipts() {
-    return [{ recipient: memberIdOf('bob'), state: 'delivered', at: 77, reason: null }]
   }
 }
 
@@ -193,7 +188,7 @@ describe('a process that ends', () => {
     outbox.add('settled', 'a', 'done')
     outbox.add('settled', 'b', 'done')
     outbox.forgetting = false
-    expect(first.publishAll).toThrow('killed')
+    first.publishAll()
     await first.end()
     outbox.forgetting = true
     outbox.add('settled', 'c', 'dead')
@@ -217,6 +212,42 @@ describe('a process that ends', () => {
     last.publishAll()
     expect(last.told()).toEqual(Array.from({ length: 12 }, (_, index) => `message ${index + 1}`))
     await last.end()
+  })
+})
+
+describe('a power cut', () => {
+  test('takes events that were not synced, and all of them are made again from what was', async () => {
+    const { paths, outbox, start } = publishing()
+    const first = start()
+    first.inbox.store(drafts({ n: 1 }))
+    outbox.add('receipt', 'a', 'read')
+    first.publishAll()
+    for (const suffix of ['', '-wal']) copyFileSync(paths.events + suffix, `${paths.events}.cut${suffix}`)
+    first.inbox.store(drafts({ n: 2 }))
+    outbox.add('receipt', 'b', 'read')
+    first.publishAll()
+    expect(first.told()).toEqual(['message 1', 'receipt a', 'message 2', 'receipt b'])
+    expect(outbox.waiting.map((announcement) => announcement.outboxId)).toContain('b')
+    const lastHeard = first.events.bounds().lastId
+    await first.end()
+    for (const suffix of ['', '-wal']) renameSync(`${paths.events}.cut${suffix}`, paths.events + suffix)
+    const second = start()
+    second.publishAll()
+    expect(second.told()).toEqual(['message 1', 'receipt a', 'message 2', 'receipt b'])
+    expect(second.events.isResumable(lastHeard)).toBe(false)
+    await second.end()
+  })
+
+  test('takes nothing of what was synced, and only then announcements are forgotten', async () => {
+    const { outbox, start } = publishing()
+    const process = start()
+    process.publishAll()
+    for (let n = 0; n <= 2 * eventIdsReserved; n += publishBatchMax) {
+      for (let one = 0; one < publishBatchMax; one += 1) outbox.add('settled', `${n + one}`, 'done')
+      process.publishAll()
+    }
+    expect(outbox.waiting.length).toBeLessThanOrEqual(eventIdsReserved)
+    await process.end()
   })
 })
 

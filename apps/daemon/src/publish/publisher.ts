@@ -3,8 +3,8 @@
  *
  * 1. The tables are the truth and a wake-up is a hint. After a crash at any point it goes on behind the last event
  *    that exists: the events and the place they reach are one commit of the events.
- * 2. An announcement of the outbox is forgotten only after its event is stored; one that is found again because the
- *    crash came between is recognised by the same place, and only forgotten.
+ * 2. An announcement of the outbox is forgotten only after its event is on the disk; one that is found again because a
+ *    crash came between lies before the same place, and is only forgotten.
  * 3. Messages read back from history were announced by the inbox that had them first: their place is passed over.
  *    When an inbox was replaced, its readers get `inbox_rebuilt` before anything of the new one.
  *
@@ -14,8 +14,9 @@ import { MeshError } from '@claudemesh/protocol'
 import type { NewEvent } from '../events/events.ts'
 import { publishBatchMax, publishPauseMs, publishRetryMs } from '../limits.ts'
 import type { Log } from '../log.ts'
+import type { AnnouncedChange } from '../outbox/outbox.ts'
 import { messageData, receiptData, settledData } from './event-data.ts'
-import type { Announcement, AnnouncementSource, EventSink, MessageSource } from './sources.ts'
+import type { AnnouncementSource, EventSink, MessageSource } from './sources.ts'
 
 export interface PublisherOptions {
   readonly inbox: MessageSource
@@ -51,6 +52,7 @@ export class Publisher {
   start(): void {
     this.#inboxPosition = this.#findInboxPosition()
     this.#outboxPosition = this.#options.events.cursor('outbox')?.position ?? 0
+    this.#options.outbox.forgetAnnouncements(this.#outboxPosition)
     this.#state = 'idle'
     this.wake()
   }
@@ -105,42 +107,34 @@ export class Publisher {
   }
 
   #publishMessages(): boolean {
-    const { inbox, events, members } = this.#options
+    const { inbox, outbox, events, members } = this.#options
     const rows = inbox.after(this.#inboxPosition, publishBatchMax)
     const last = rows.at(-1)
     if (last === undefined) return false
     const delivered = rows.filter((row) => row.origin === 'delivery')
+    const names = new Map<string, string | null>()
+    for (const { sender } of delivered) {
+      if (!names.has(sender)) names.set(sender, members.findById(sender)?.name ?? null)
+    }
     const batch = delivered.map((row): NewEvent => {
-      return { type: 'message', data: messageData(row, members.findById(row.sender)?.name ?? null) }
+      return { type: 'message', data: messageData(row, names.get(row.sender) ?? null) }
     })
-    events.append(batch, { source: 'inbox', generation: inbox.generation, position: last.seq })
+    const isOnDisk = events.append(batch, { source: 'inbox', generation: inbox.generation, position: last.seq })
     this.#inboxPosition = last.seq
+    if (isOnDisk) outbox.forgetAnnouncements(this.#outboxPosition)
     return true
   }
 
   #publishAnnouncements(): boolean {
     const { outbox, events } = this.#options
-    const announcements = outbox.announcements(publishBatchMax)
-    const last = announcements.at(-1)
+    const changes = outbox.announcements(this.#outboxPosition, publishBatchMax)
+    const last = changes.at(-1)
     if (last === undefined) return false
-    const fresh = announcements.filter((announcement) => announcement.seq > this.#outboxPosition)
-    if (fresh.length > 0) {
-      const batch = fresh.map((announcement) => this.#toEvent(announcement))
-      events.append(batch, { source: 'outbox', generation: outboxGeneration, position: last.seq })
-      this.#outboxPosition = last.seq
-    }
-    outbox.forgetAnnouncements(last.seq)
-    return announcements.length === publishBatchMax
-  }
-
-  #toEvent(announcement: Announcement): NewEvent {
-    const { outbox } = this.#options
-    const row = outbox.summary(announcement.outboxId)
-    if (announcement.kind === 'settled') return { type: 'outbox_settled', data: settledData(announcement, row) }
-    const { recipient, state } = announcement
-    const receipts = outbox.receipts(announcement.outboxId)
-    const receipt = receipts.find((candidate) => candidate.recipient === recipient && candidate.state === state)
-    return { type: 'receipt', data: receiptData(announcement, row, receipt ?? null) }
+    const cursor = { source: 'outbox', generation: outboxGeneration, position: last.seq } as const
+    const isOnDisk = events.append(changes.map(toEvent), cursor)
+    this.#outboxPosition = last.seq
+    if (isOnDisk) outbox.forgetAnnouncements(last.seq)
+    return changes.length === publishBatchMax
   }
 
   #findInboxPosition(): number {
@@ -160,4 +154,10 @@ export class Publisher {
     log.warn({ ...data }, 'inbox_rebuilt')
     return 0
   }
+}
+
+function toEvent(change: AnnouncedChange): NewEvent {
+  return change.kind === 'settled'
+    ? { type: 'outbox_settled', data: settledData(change) }
+    : { type: 'receipt', data: receiptData(change) }
 }

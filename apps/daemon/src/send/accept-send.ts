@@ -68,7 +68,8 @@ export class AcceptSend {
 
   async #accept(request: SendRequest, headerKey: string | null, toField: string): Promise<SendAnswer> {
     const chosenId = readClientMessageId(headerKey, request.client_message_id)
-    const prepared = await this.#preparation.prepare(request, toField)
+    const preparation = this.#preparation.prepare(request, toField)
+    const prepared = preparation instanceof Promise ? await preparation : preparation
     const { content, named, resolution } = prepared
     const fault = prepared.sizeFault ?? this.#preparation.findDiskFault() ?? (resolution.ok ? null : resolution.fault)
     if (fault !== null || !resolution.ok) return this.#answerDespite(fault, chosenId, prepared)

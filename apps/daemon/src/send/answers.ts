@@ -8,7 +8,7 @@
 import type { Destination, SendResult } from '@claudemesh/protocol'
 import { sendAnswerMsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Outbox, Settlement } from '../outbox/outbox.ts'
+import type { Outbox, Settlement, SettleOutcome } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import { backoffMs } from './backoff.ts'
 import { settlementOf } from './settlement.ts'
@@ -25,6 +25,17 @@ export interface AnswerCounters {
   readonly timeouts: number
   /** Answers for rows that were not inflight any more, or that nobody sent on this connection. */
   readonly stray: number
+}
+
+/** What has arrived, judged and not settled yet. */
+export interface ArrivedAnswers {
+  readonly answered: ReadonlyMap<Transmission, Settlement>
+  readonly stray: readonly SendResult[]
+  readonly settlements: readonly Settlement[]
+  /** In frames, of what is answered. */
+  readonly bytes: number
+  /** For how long the broker wants nothing at all. */
+  readonly pauseMs: number
 }
 
 export interface AnswersOptions {
@@ -53,12 +64,25 @@ export class Answers {
     this.#arrived.push(...results)
   }
 
+  /** Whether there is something to settle, and all of it is acceptances: then rows may be claimed in the same commit. */
+  get hasOnlyAcceptances(): boolean {
+    return this.#arrived.length > 0 && this.#arrived.every((result) => 'broker_message_id' in result)
+  }
+
   /** Settles what has arrived. @returns for how long the broker wants nothing at all, in milliseconds; mostly 0 */
   settleArrived(): number {
     if (this.#arrived.length === 0) return 0
+    const arrived = this.judgeArrived()
+    this.conclude(arrived, this.#o.outbox.settle(arrived.settlements))
+    return arrived.pauseMs
+  }
+
+  /** What has arrived means to the rows it is about. Nothing changes before `conclude`. */
+  judgeArrived(): ArrivedAnswers {
     const random = this.#o.runtime.random()
     const answered = new Map<Transmission, Settlement>()
     const stray: SendResult[] = []
+    let bytes = 0
     let pauseMs = 0
     for (const result of this.#arrived) {
       const transmission = this.#o.transmissions.find(result.client_message_id)
@@ -68,10 +92,16 @@ export class Answers {
       }
       const settlement = settlementOf({ result, transmission, random })
       answered.set(transmission, settlement)
+      bytes += transmission.bytes
       // The limit is the member's: every other message would meet it too.
       if (result.status === 429 && settlement.move === 'retry') pauseMs = Math.max(pauseMs, settlement.delayMs)
     }
-    this.settle([...answered.values()])
+    return { answered, stray, settlements: [...answered.values()], bytes, pauseMs }
+  }
+
+  /** They have been settled in the outbox, by a commit. */
+  conclude({ answered, stray, settlements }: ArrivedAnswers, { late }: SettleOutcome): void {
+    this.#noteAll(settlements, late)
     for (const [{ destination }, settlement] of answered) {
       if (settlement.move === 'retry' && settlement.reseal) this.#o.onRecipientsStale(destination)
     }
@@ -79,7 +109,6 @@ export class Answers {
     for (const { client_message_id } of stray) this.#countStray(client_message_id)
     for (const transmission of answered.keys()) this.#o.transmissions.remove(transmission)
     this.#arrived = []
-    return pauseMs
   }
 
   /** Gives back to the queue what the broker has left unanswered for too long. */
@@ -104,7 +133,11 @@ export class Answers {
   /** One transaction for all; each row is counted and logged by what became of it. */
   settle(settlements: readonly Settlement[]): void {
     if (settlements.length === 0) return
-    const late = new Set(this.#o.outbox.settle(settlements).late)
+    this.#noteAll(settlements, this.#o.outbox.settle(settlements).late)
+  }
+
+  #noteAll(settlements: readonly Settlement[], lateIds: readonly string[]): void {
+    const late = new Set(lateIds)
     for (const settlement of settlements) {
       if (late.has(settlement.outboxId)) this.#countStray(settlement.outboxId)
       else this.#note(settlement)

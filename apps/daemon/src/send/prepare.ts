@@ -32,14 +32,19 @@ export class SendPreparation {
   }
 
   /**
+   * A promise only where the broker has to be asked for a name.
+   *
    * @param toField the field of the request that `to` came from
    * @throws MeshError when the request is wrong in itself
    */
-  async prepare(request: SendRequest, toField: string): Promise<PreparedSend> {
+  prepare(request: SendRequest, toField: string): PreparedSend | Promise<PreparedSend> {
     const content = readContent(request)
     const named = { to: request.to, toField, mentions: request.mentions ?? [] }
-    const resolution = await this.#resolver.resolve(named)
-    return { content, named, resolution, sizeFault: this.#findSizeFault(content.body.length) }
+    const complete = (resolution: Resolution): PreparedSend => {
+      return { content, named, resolution, sizeFault: this.#findSizeFault(content.body.length) }
+    }
+    const resolution = this.#resolver.resolve(named)
+    return resolution instanceof Promise ? resolution.then(complete) : complete(resolution)
   }
 
   /** What keeps any new row from being stored now: the last of the disk is for what was accepted before. */

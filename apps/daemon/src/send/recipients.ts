@@ -46,9 +46,15 @@ interface RecipientDirectory {
   }
 }
 
+export interface KnownRecipients {
+  readonly kind: 'known'
+  readonly members: readonly Recipient[]
+  /** Null when the destination has none. */
+  readonly epoch: number | null
+}
+
 export type RecipientsLookUp =
-  /** `epoch` is null when the destination has none. */
-  | { readonly kind: 'known'; readonly members: readonly Recipient[]; readonly epoch: number | null }
+  | KnownRecipients
   /** They have been asked for. */
   | { readonly kind: 'asked'; readonly waitMs: number }
   /** There is nobody yet: an error code, a colon and why. */
@@ -91,7 +97,24 @@ export class Recipients {
     this.#unanswered = new Findings({ ...kept, lifeMs: recipientsRetryMs })
   }
 
+  /** Who is known already. Asks nobody and changes nothing; null: it is for `lookUp` to say what becomes of the message. */
+  findKnown(destination: Destination): KnownRecipients | null {
+    const { members } = this.#options
+    if (destination.kind === 'dm') {
+      const member = members.findById(destination.ref)
+      return member?.status === 'active' ? { kind: 'known', members: [member], epoch: null } : null
+    }
+    const known = members.recipientSets.find(destination)
+    if (known === null) return null
+    const recipients = this.#verified(known.memberIds)
+    // A queue that nobody consumes waits for consumers; a topic may have no subscribers.
+    if (destination.kind === 'queue' && recipients.length === 0) return null
+    return { kind: 'known', members: recipients, epoch: known.epoch }
+  }
+
   lookUp(destination: Destination): RecipientsLookUp {
+    const known = this.findKnown(destination)
+    if (known !== null) return known
     switch (destination.kind) {
       case 'dm':
         return this.#lookUpMember(destination)
@@ -121,25 +144,19 @@ export class Recipients {
 
   #lookUpMember(destination: Destination): RecipientsLookUp {
     const memberId = destination.ref
-    const member = this.#options.members.findById(memberId)
-    if (member?.status === 'active') return { kind: 'known', members: [member], epoch: null }
-    if (member?.status === 'revoked') return refuse('member_revoked', `${memberId} is no longer a member of this mesh`)
+    if (this.#options.members.findById(memberId)?.status === 'revoked')
+      return refuse('member_revoked', `${memberId} is no longer a member of this mesh`)
     if (this.#absent.has(memberId)) return refuse('recipient_unknown', `no member has the id ${memberId}`)
     return this.#ask(destination, () => this.#readDirectory([memberId]))
   }
 
   #lookUpTopic(destination: Destination): RecipientsLookUp {
-    const known = this.#options.members.recipientSets.find(destination)
-    if (known !== null) return { kind: 'known', members: this.#verified(known.memberIds), epoch: known.epoch }
     const reason = this.#refusals.get(keyOf(destination))
     if (reason !== null) return { kind: 'refused', reason }
     return this.#ask(destination, () => this.#readSubscribers(destination))
   }
 
   #lookUpQueue(destination: Destination): RecipientsLookUp {
-    const known = this.#options.members.recipientSets.find(destination)
-    const members = known === null ? [] : this.#verified(known.memberIds)
-    if (known !== null && members.length > 0) return { kind: 'known', members, epoch: known.epoch }
     const key = keyOf(destination)
     const refusal = this.#refusals.get(key)
     if (refusal !== null) return { kind: 'refused', reason: refusal }

@@ -56,12 +56,14 @@ export class Resolver {
     this.#refreshDirectory = o.refreshDirectory
   }
 
-  /** @throws MeshError `invalid_destination` when the request can never be resolved */
-  async resolve(named: NamedRecipients): Promise<Resolution> {
+  /**
+   * At once where the directory knows the names: nearly always, so that callers need not wait for a promise.
+   *
+   * @throws MeshError `invalid_destination` when the request can never be resolved
+   */
+  resolve(named: NamedRecipients): Resolution | Promise<Resolution> {
     const first = this.#lookUp(named)
-    if (first.ok || !isUnknown(first.fault)) return first
-    await this.#refresh()
-    return this.#lookUp(named)
+    return first.ok || !isUnknown(first.fault) ? first : this.#refresh().then(() => this.#lookUp(named))
   }
 
   /** Requests that meet an unknown name at the same time share one question to the broker. */

@@ -11,9 +11,9 @@
 import { type Destination, type ErrorCode, limits, MeshError, wireFingerprint } from '@claudemesh/protocol'
 import { type Recipient, seal } from '@claudemesh/sealing'
 import type { OwnBoxKeys } from '../box-keys.ts'
-import type { OutboxRow, SealedMessage, SealPostponement, SealRefusal } from '../outbox/outbox.ts'
+import type { SealableRow, SealedMessage, SealPostponement, SealRefusal } from '../outbox/outbox.ts'
 import { errorText } from './outcome-table.ts'
-import type { RecipientsLookUp } from './recipients.ts'
+import type { KnownRecipients, RecipientsLookUp } from './recipients.ts'
 import type { SkippedRecipients } from './skipped-recipients.ts'
 
 /** What becomes of one row that is to be sealed. */
@@ -24,7 +24,10 @@ export interface SealerOptions {
   /** Member id of this host. */
   readonly selfId: string
   readonly boxKeys: OwnBoxKeys
-  readonly recipients: { lookUp(destination: Destination): RecipientsLookUp }
+  readonly recipients: {
+    lookUp(destination: Destination): RecipientsLookUp
+    findKnown(destination: Destination): KnownRecipients | null
+  }
   readonly skipped: SkippedRecipients
   /** Cryptographically secure. */
   readonly randomBytes: (length: number) => Buffer
@@ -37,7 +40,14 @@ export class Sealer {
     this.#options = options
   }
 
-  seal(row: OutboxRow): SealOutcome {
+  /** Seals a row whose recipients are known already; null: it is for `seal` to say what becomes of it. */
+  sealForKnown(row: SealableRow): SealedMessage | null {
+    const known = this.#options.recipients.findKnown(destinationOf(row))
+    const outcome = known === null ? null : this.#sealFor(row, known)
+    return outcome !== null && 'sealed' in outcome ? outcome : null
+  }
+
+  seal(row: SealableRow): SealOutcome {
     const found = this.#options.recipients.lookUp(destinationOf(row))
     switch (found.kind) {
       case 'known':
@@ -53,7 +63,7 @@ export class Sealer {
     }
   }
 
-  #sealFor(row: OutboxRow, found: Extract<RecipientsLookUp, { kind: 'known' }>): SealOutcome {
+  #sealFor(row: SealableRow, found: KnownRecipients): SealedMessage | SealRefusal {
     const { keys } = this.#options.boxKeys.current
     const [recipient] = found.members
     if (row.destinationKind === 'dm' && recipient !== undefined && keys.keyFor(recipient.boxKey) === null) {
@@ -72,7 +82,7 @@ export class Sealer {
     }
   }
 
-  #freeze(row: OutboxRow, found: { readonly members: readonly Recipient[]; readonly epoch: number | null }) {
+  #freeze(row: SealableRow, found: KnownRecipients): SealedMessage {
     const { meshId, selfId, boxKeys, randomBytes } = this.#options
     const { epoch, publicKey, keys } = boxKeys.current
     if (row.payload === null) throw new Error('a row without contents cannot be sealed')
@@ -104,6 +114,6 @@ function sealedForMax(members: readonly Recipient[]): number {
   return Math.max(members.length, limits.recipientsMax)
 }
 
-function destinationOf(row: OutboxRow): Destination {
+function destinationOf(row: SealableRow): Destination {
   return { kind: row.destinationKind, ref: row.destinationRef }
 }

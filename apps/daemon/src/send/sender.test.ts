@@ -1,11 +1,11 @@
 /** Scripts of what happens between outbox and broker, on clocks that the test moves. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Destination, MeshError, type SendItem, type SendResult } from '@claudemesh/protocol'
+import { type Destination, decodeEnvelope, MeshError, type SendItem, type SendResult } from '@claudemesh/protocol'
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { draftOf, type OpenOutbox, openOutbox, sealPlainly } from '../../../../test/support/outbox.ts'
 import { sendAnswerMsMax, sendBackoffMsBase, sendSweepMs } from '../limits.ts'
-import type { ClaimOptions, OutboxDraft } from '../outbox/outbox.ts'
+import type { ClaimOptions, OutboxDraft, SealableRow } from '../outbox/outbox.ts'
 import { Sender, type SendWindow } from './sender.ts'
 
 const hour = 3_600_000
@@ -45,6 +45,8 @@ function makeSender(): Sender {
   return new Sender({
     outbox: opened.outbox,
     seal: (row) => seal(row),
+    // What a test seals in its own way is left to the claim.
+    sealForKnown: (draft) => (seal === sealPlainly ? sealPlainly(draft) : null),
     transmit: (items) => {
       if (takes) frames.push(items)
       return takes
@@ -77,6 +79,7 @@ async function accept(count: number, fields: Parameters<typeof draftOf>[1] = {})
   return drafts
 }
 
+const textOf = (row: SealableRow) => decodeEnvelope(row.payload ?? Buffer.alloc(0))?.body.toString()
 const keysOf = (items: readonly { client_message_id: string }[]) => items.map((item) => item.client_message_id)
 const sentKeys = () => keysOf(frames.flat())
 const idsOf = (drafts: readonly OutboxDraft[]) => drafts.map((draft) => draft.clientMessageId)
@@ -122,11 +125,15 @@ describe('sending', () => {
     expect(sender.inflight).toEqual({ messages: 0, bytes: 0 })
   })
 
-  it('commits the claim, with its bytes frozen, before the first byte leaves', async () => {
+  it.each([
+    ['a claim', () => null],
+    ['the accept itself', sealPlainly],
+  ])('of a row claimed by %s begins after its commit, with frozen bytes', async (_by, sealForKnown) => {
     const seen: unknown[] = []
     sender = new Sender({
       outbox: opened.outbox,
       seal: sealPlainly,
+      sealForKnown,
       transmit: (items) => {
         const killed = opened.copy()
         const row = killed.getByClientMessageId(items[0]?.client_message_id ?? '')
@@ -176,6 +183,20 @@ describe('sending', () => {
     expect(seals).toBe(2)
   })
 
+  it('settles acceptances and claims what comes next in one commit, and any other answer by itself', async () => {
+    sender.start()
+    sender.linkOpened({ ...wide, inflightMessages: 2 })
+    const keys = idsOf(await accept(6))
+    const settle = vi.spyOn(opened.outbox, 'settle')
+    const settleAndClaim = vi.spyOn(opened.outbox, 'settleAndClaim')
+    await answer(...keys.slice(0, 2).map(created))
+    expect(sentKeys()).toEqual(keys.slice(0, 4))
+    expect([settle.mock.calls.length, settleAndClaim.mock.calls.length]).toEqual([0, 1])
+    await answer(created(keys[2] ?? ''), failed(keys[3] ?? '', 429, 'rate_limited', { retry_after_ms: 1_000 }))
+    expect(sentKeys()).toEqual(keys.slice(0, 4))
+    expect([settle.mock.calls.length, settleAndClaim.mock.calls.length]).toEqual([1, 1])
+  })
+
   it('keeps within the window of messages and goes on as answers make room', async () => {
     sender.start()
     sender.linkOpened({ ...wide, inflightMessages: 4 })
@@ -222,9 +243,69 @@ describe('sending', () => {
   })
 })
 
+describe('a row that its accept claims', () => {
+  /** Accepted and committed; the sender has had no turn since. */
+  async function acceptWithoutRound(): Promise<OutboxDraft> {
+    const draft = draftOf(opened.runtime)
+    await opened.outbox.accept(draft)
+    return draft
+  }
+
+  it('is on its way, in order with what is claimed before and after it', async () => {
+    sender.start()
+    sender.linkOpened({ ...wide, inflightMessages: 2 })
+    await pass(0)
+    const [first, second, third] = [await acceptWithoutRound(), await acceptWithoutRound(), await acceptWithoutRound()]
+    expect(opened.outbox.counts()).toMatchObject({ pending: 1, inflight: 2 })
+    await pass(0)
+    expect(sentKeys()).toEqual(idsOf([first, second]))
+    await answer(created(first.clientMessageId), created(second.clientMessageId))
+    expect(sentKeys()).toEqual(idsOf([first, second, third]))
+  })
+
+  it('is taken back when the connection ends before it was sent, and comes before younger ones', async () => {
+    sender.start()
+    sender.linkOpened(wide)
+    await pass(0)
+    const first = await acceptWithoutRound()
+    sender.linkClosed()
+    sender.linkOpened(wide)
+    const [second] = await accept(1)
+    expect(frames).toEqual([])
+    expect(rowOf(first)).toMatchObject({ status: 'pending', attempts: 1 })
+    await pass(1_000)
+    expect(sentKeys()).toEqual([first.clientMessageId, second?.clientMessageId])
+  })
+
+  it('is pending again when the connection does not take it', async () => {
+    sender.start()
+    sender.linkOpened(wide)
+    await pass(0)
+    takes = false
+    const [draft] = await accept(1)
+    expect(rowOf(draft)).toMatchObject({ status: 'pending', attempts: 1 })
+    expect(sender.inflight).toEqual({ messages: 0, bytes: 0 })
+    takes = true
+    await pass(1_100)
+    expect(sentKeys()).toEqual(idsOf([draft as OutboxDraft]))
+  })
+
+  it('is claimed by nobody while the broker wants nothing', async () => {
+    sender.start()
+    sender.linkOpened(wide)
+    const [limited] = await accept(1)
+    await answer(failed(limited?.clientMessageId ?? '', 429, 'rate_limited', { retry_after_ms: 2_000 }))
+    opened.outbox.drop({ id: limited?.id ?? '', by: 'operator' })
+    const [held] = await accept(1)
+    expect(rowOf(held)?.status).toBe('pending')
+    await pass(2_100)
+    expect(rowOf(held)?.status).toBe('inflight')
+  })
+})
+
 describe('a row that cannot be sealed', () => {
   it('is dead with the reason, and the others go out', async () => {
-    seal = (row) => (row.messageBytes === 3 ? { refused: 'recipient_unknown: no key' } : sealPlainly(row))
+    seal = (row) => (textOf(row) === 'bad' ? { refused: 'recipient_unknown: no key' } : sealPlainly(row))
     sender.start()
     sender.linkOpened(wide)
     const [bad] = await accept(1, { text: 'bad' })
@@ -236,7 +317,7 @@ describe('a row that cannot be sealed', () => {
   })
 
   it('does not make those behind it wait, however many fill a claim before them', async () => {
-    seal = (row) => (row.messageBytes === 3 ? { refused: 'recipient_unknown: no key' } : sealPlainly(row))
+    seal = (row) => (textOf(row) === 'bad' ? { refused: 'recipient_unknown: no key' } : sealPlainly(row))
     sender.start()
     await accept(300, { text: 'bad' })
     const good = await accept(1, { text: 'good' })

@@ -10,24 +10,27 @@
  *    process: going on would leave every message behind it unsent, and nobody would know.
  *
  * All work is done in rounds, one at a time and synchronously. Everything that happens (an answer, a new row, a timer)
- * only asks for a round, so that what happens together is settled in one transaction. What goes out in a round is
- * transmitter.ts, what comes back answers.ts.
+ * only asks for a round, so that what happens together is settled in one transaction. When it comes is rounds.ts, what goes
+ * out in it transmitter.ts, what comes back answers.ts.
  */
 import { type Destination, MeshError, type SendResult } from '@claudemesh/protocol'
-import { sendBackoffMsBase, sendDrainMsMax, sendRetryMs, sendSweepMs, sweepRowsMax } from '../limits.ts'
+import { sendBackoffMsBase, sendDrainMsMax, sendHoldSlackMs, sendRetryMs, sweepRowsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { ClaimOptions, Outbox } from '../outbox/outbox.ts'
+import type { AcceptClaimOptions, ClaimOptions, Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import { type AnswerCounters, Answers } from './answers.ts'
 import { backoffMs } from './backoff.ts'
+import { msToNextRound, type RoundTime } from './next-round.ts'
+import { Rounds } from './rounds.ts'
 import { Transmissions } from './transmissions.ts'
-import { type SendWindow, type Transmit, Transmitter } from './transmitter.ts'
+import { type SendWindow, type Transmit, type TransmitOutcome, Transmitter } from './transmitter.ts'
 
 export type { SendWindow } from './transmitter.ts'
 
 export interface SenderOptions {
   readonly outbox: Outbox
   readonly seal: ClaimOptions['seal']
+  readonly sealForKnown: AcceptClaimOptions['seal']
   readonly transmit: Transmit
   /** The broker says that a message was sealed for recipients that are not the present ones. */
   readonly onRecipientsStale: (destination: Destination) => void
@@ -42,20 +45,11 @@ export interface SenderCounters extends AnswerCounters {
   readonly expired: number
 }
 
-/** Both clocks as they were when a round began; what is due is judged by these, and so is what is due next. */
-interface RoundTime {
-  readonly now: number
-  readonly monotonicMs: number
-}
-
 /** Why rows do not move: what the disk refused last. Gone with the next round that succeeds. */
 export interface SendCondition {
   readonly code: string
   readonly detail: string
 }
-
-/** Added to a hold, so that rows due at its end are due by the wall clock too, whatever the two clocks round to. */
-const holdSlackMs = 25
 
 export class Sender {
   readonly #o: SenderOptions
@@ -73,8 +67,9 @@ export class Sender {
   /** No claim before this time of the monotonic clock. */
   #holdUntil = 0
   #state: 'stopped' | 'running' | 'draining' = 'stopped'
-  #nextRound: NodeJS.Immediate | null = null
-  #timer: NodeJS.Timeout | null = null
+  readonly #rounds: Rounds
+  /** Rows that had been accepted when the last round was over. */
+  #acceptedBefore = 0
   #onDrained: (() => void) | null = null
 
   constructor(options: SenderOptions) {
@@ -82,6 +77,14 @@ export class Sender {
     const transmissions = this.#transmissions
     this.#answers = new Answers({ ...options, transmissions })
     this.#transmitter = new Transmitter({ ...options, transmissions, answers: this.#answers })
+    this.#rounds = new Rounds({ run: () => this.#round(), monotonicMs: options.runtime.monotonicMs })
+    options.outbox.claimWithAccepts({
+      options: () => this.#optionsForAccepts(),
+      claimed: (rows) => {
+        this.#transmitter.take(rows)
+        this.wake()
+      },
+    })
   }
 
   get counters(): SenderCounters {
@@ -110,10 +113,7 @@ export class Sender {
     this.#state = 'draining'
     if (this.#transmissions.size > 0 && this.#window !== null) await this.#drain()
     this.#state = 'stopped'
-    if (this.#nextRound !== null) clearImmediate(this.#nextRound)
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#nextRound = null
-    this.#timer = null
+    this.#rounds.stop()
     try {
       this.#answers.settleArrived()
       this.#release()
@@ -162,28 +162,19 @@ export class Sender {
 
   /** Asks for a round. Cheap, and never wrong to call. */
   wake(): void {
-    if (this.#state === 'stopped' || this.#nextRound !== null) return
-    this.#nextRound = setImmediate(() => {
-      this.#nextRound = null
-      this.#round()
-    })
+    if (this.#state !== 'stopped') this.#rounds.ask()
   }
 
   #round(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
     const { outbox, runtime } = this.#o
     // A database that failed is for the daemon to leave: it exits, and the next start recovers.
     if (outbox.broken) return
     const time = { now: runtime.now(), monotonicMs: runtime.monotonicMs() }
     try {
-      const pauseMs = this.#answers.settleArrived()
-      if (pauseMs > 0) this.#hold(pauseMs)
-      this.#answers.settleOverdue(time.monotonicMs)
-      if (this.#mustRelease) this.#release()
-      this.#wakeAnswered()
-      if (this.#expire(time)) this.#transmitNext(time)
-      else this.wake()
+      this.#transmitTaken()
+      const window = this.#windowToShare(time)
+      if (window === null) this.#settleThenTransmit(time)
+      else this.#afterTransmission(this.#transmitter.settleAndTransmitNext(window, time.now))
       this.#condition = null
     } catch (error) {
       if (!isRefusalOfDisk(error)) throw error
@@ -191,7 +182,49 @@ export class Sender {
       return
     }
     if (this.#transmissions.size === 0) this.#onDrained?.()
-    this.#setTimer(this.#msToNextRound(time))
+    const { firstAnswerBy } = this.#transmissions
+    const isConnected = this.#window !== null
+    const waitMs = msToNextRound({ outbox, time, firstAnswerBy, isConnected, holdUntil: this.#holdUntil })
+    if (waitMs !== null) this.#rounds.askIn(waitMs)
+    this.#rest(time)
+  }
+
+  /** What accepts may claim by the commit that stores them: nothing while anything else has to happen first. */
+  #optionsForAccepts(): AcceptClaimOptions | null {
+    const { runtime, sealForKnown } = this.#o
+    const time = { now: runtime.now(), monotonicMs: runtime.monotonicMs() }
+    const window = this.#mustRelease ? null : this.#openWindow(time)
+    return window === null ? null : { ...this.#transmitter.claimOptions(window, time.now), seal: sealForKnown }
+  }
+
+  #transmitTaken(): void {
+    if (this.#window === null || this.#mustRelease) this.#transmitter.dropTaken()
+    else if (this.#transmitter.transmitTaken(this.#window) === 'full') this.#hold(sendRetryMs)
+  }
+
+  /**
+   * The window, when all that there is to do is to settle acceptances and to claim what comes next: then both are one
+   * commit. Null when something has to happen in between.
+   */
+  #windowToShare(time: RoundTime): SendWindow | null {
+    const window = this.#openWindow(time)
+    if (window === null || this.#mustRelease || this.#answeredDestinations.size > 0) return null
+    const { outbox, maxAgeMs } = this.#o
+    if (!this.#answers.hasOnlyAcceptances || outbox.counts().pending === 0) return null
+    if ((this.#transmissions.firstAnswerBy ?? Number.POSITIVE_INFINITY) <= time.monotonicMs) return null
+    return (outbox.oldestPendingAt() ?? time.now) < time.now - maxAgeMs() ? null : window
+  }
+
+  #settleThenTransmit(time: RoundTime): void {
+    const pauseMs = this.#answers.settleArrived()
+    if (pauseMs > 0) this.#hold(pauseMs)
+    this.#answers.settleOverdue(time.monotonicMs)
+    if (this.#mustRelease) this.#release()
+    this.#wakeAnswered()
+    if (this.#o.outbox.counts().pending === 0) return
+    const window = this.#openWindow(time)
+    if (!this.#expire(time)) this.wake()
+    else if (window !== null) this.#afterTransmission(this.#transmitter.transmitNext(window, time.now))
   }
 
   /** Nothing has changed, so the same is tried again. */
@@ -199,7 +232,7 @@ export class Sender {
     if (this.#condition?.code !== error.code) this.#o.log.error({ err: error }, 'outbox_round_failed')
     this.#condition = { code: error.code, detail: error.message }
     this.#hold(sendRetryMs)
-    this.#setTimer(sendRetryMs)
+    this.#rounds.askIn(sendRetryMs)
   }
 
   /** Takes back everything that was on its way when the connection ended. */
@@ -231,9 +264,12 @@ export class Sender {
     }
   }
 
-  #transmitNext(time: RoundTime): void {
-    if (this.#window === null || this.#state !== 'running' || time.monotonicMs < this.#holdUntil) return
-    const outcome = this.#transmitter.transmitNext(this.#window, time.now)
+  /** Null: nothing may be transmitted now. */
+  #openWindow(time: RoundTime): SendWindow | null {
+    return this.#state === 'running' && time.monotonicMs >= this.#holdUntil ? this.#window : null
+  }
+
+  #afterTransmission(outcome: TransmitOutcome): void {
     // It is full, or it has ended and is about to say so.
     if (outcome === 'full') this.#hold(sendRetryMs)
     if (outcome !== 'idle') this.wake()
@@ -241,34 +277,16 @@ export class Sender {
 
   // ---- timing ------------------------------------------------------------------------------------------------------
 
+  /** Nobody waits for a turn where no row is left behind. */
+  #rest(time: RoundTime): void {
+    const { outbox, runtime } = this.#o
+    const accepted = outbox.accepted - this.#acceptedBefore
+    this.#acceptedBefore = outbox.accepted
+    if (outbox.counts().pending > 0) this.#rounds.rest({ spentMs: runtime.monotonicMs() - time.monotonicMs, accepted })
+  }
+
   #hold(ms: number): void {
-    this.#holdUntil = Math.max(this.#holdUntil, this.#o.runtime.monotonicMs() + ms + holdSlackMs)
-  }
-
-  /** How long nothing can change by itself; null: only an event can bring work. */
-  #msToNextRound(time: RoundTime): number | null {
-    const { outbox } = this.#o
-    const waits: number[] = []
-    const answerBy = this.#transmissions.firstAnswerBy
-    if (answerBy !== null) waits.push(answerBy - time.monotonicMs)
-    if (outbox.counts().pending > 0) {
-      waits.push(sendSweepMs)
-      const attemptAt = this.#window === null ? null : outbox.nextAttemptAt(time.now)
-      if (attemptAt !== null) {
-        const waitMs = Math.max(attemptAt - time.now, this.#holdUntil - time.monotonicMs)
-        // A row that was ready and not claimed waits for room in the window; an answer makes it.
-        if (waitMs > 0) waits.push(waitMs)
-      }
-    }
-    return waits.length === 0 ? null : Math.max(1, Math.ceil(Math.min(...waits)))
-  }
-
-  #setTimer(ms: number | null): void {
-    if (ms === null) return
-    this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.wake()
-    }, ms)
+    this.#holdUntil = Math.max(this.#holdUntil, this.#o.runtime.monotonicMs() + ms + sendHoldSlackMs)
   }
 }
 

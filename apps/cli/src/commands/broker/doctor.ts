@@ -38,12 +38,16 @@ export const command: CommandDefinition = {
   },
 }
 
-function render({ checked, findings }: Diagnosis, terminal: Terminal): readonly string[] {
+function render({ checked, findings, risks }: Diagnosis, terminal: Terminal): readonly string[] {
   const counts = Object.entries(checked).map(([table, rows]) => `  ${table}: ${rows}`)
   return [
     ...(counts.length === 0 ? ['no row could be checked'] : ['rows checked:', ...counts]),
     ...findings.flatMap((finding) => renderFinding(finding, terminal)),
     ...(findings.length === 0 ? ['nothing was found'] : []),
+    ...risks.flatMap(({ setting, value, meaning, remedy }) => [
+      `warning: ${setting} = ${value}: ${meaning}`,
+      `  -> ${remedy}`,
+    ]),
   ]
 }
 

@@ -1,4 +1,3 @@
-import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from 'node:fs'
 import type { MeshFile } from '@claudemesh/identity'
 import type { CommandDefinition } from '../../command.ts'
 import { exitCodes } from '../../exit-codes.ts'
@@ -31,7 +30,7 @@ export const command: CommandDefinition = {
       terminal.print({ value: document, render: () => [text] })
       return exitCodes.ok
     }
-    writeNewSecret(out, `${text}\n`)
+    await writeNewSecret(out, `${text}\n`)
     terminal.print({
       value: { out, mesh: slug, mesh_id: document.mesh.mesh_id, root_key: document.mesh.root_key },
       render: (value) => [`the root key of mesh ${slug} is in ${value.out}: whoever has it can make admins`],
@@ -49,24 +48,13 @@ function describeRoot(slug: string, { mesh, rootSeed }: MeshFile) {
   })
 }
 
-/** Nothing that is there is written over, and nothing half written is left. */
-function writeNewSecret(path: string, text: string): void {
-  const file = openNew(path)
+/** Nothing that is there is written over, nothing half written is left, and a power cut after it takes nothing away. */
+async function writeNewSecret(path: string, text: string): Promise<void> {
+  const { writeNewFile } = await import('@claudemesh/storage')
   try {
-    writeFileSync(file, text)
-    fsyncSync(file)
+    writeNewFile(path, text, { mode: 0o600 })
   } catch (error) {
-    unlinkSync(path)
-    throw new MeshError('storage_failed', { detail: `${path} cannot be written`, cause: error })
-  } finally {
-    closeSync(file)
-  }
-}
-
-function openNew(path: string): number {
-  try {
-    return openSync(path, 'wx', 0o600)
-  } catch (error) {
+    if (error instanceof MeshError) throw error
     const reason = error instanceof Error && 'code' in error && error.code === 'EEXIST' ? 'exists' : 'cannot be made'
     throw invalidUsage(`${path} ${reason}`, 'Name a new file in a directory that is there with --out <path>.')
   }
