@@ -1,0 +1,40 @@
+/** The SQL of the engine itself. */
+import type { Database, Statement } from '@claudemesh/storage'
+
+export const boundaries = {
+  beginSnapshot: 'BEGIN DEFERRED',
+  end: 'COMMIT',
+  rollback: 'ROLLBACK',
+  savepoint: 'SAVEPOINT part',
+  release: 'RELEASE part',
+  undo: 'ROLLBACK TO part',
+} as const
+
+/** A lock that somebody else holds is answered at once: waiting for it here would keep the event loop. */
+export function neverWait(db: Database): void {
+  db.pragma('busy_timeout = 0')
+}
+
+/** Changes with every commit of another connection, also of another process. */
+export function readDataVersion(db: Database): number {
+  return db.pragma('data_version', { simple: true }) as number
+}
+
+/** Gives statements the function that PostgreSQL has from its migrations: a member of a metadata map as text. */
+export function defineFunctions(db: Database): void {
+  db.function('metadata_text', { deterministic: true }, (metadata: unknown, member: unknown) => {
+    if (typeof metadata !== 'string' || typeof member !== 'string') return null
+    const map = JSON.parse(metadata) as Readonly<Record<string, unknown>>
+    const value = Object.hasOwn(map, member) ? map[member] : null
+    return value === null || typeof value === 'object' ? null : String(value)
+  })
+}
+
+export function prepare(db: Database, text: string): Statement {
+  return db.prepare(text)
+}
+
+/** Begins or ends something on a connection. */
+export function run(db: Database, text: string): void {
+  db.prepare(text).run()
+}

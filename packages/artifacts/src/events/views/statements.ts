@@ -1,0 +1,177 @@
+/** The SQL that writes the views. Only `apply.ts` calls it, for a new event and for one that is replayed alike. */
+import { isTrue, type Session, type SqlValue } from '../../db/spi.ts'
+import type { ViewName } from '../../db/view-names.ts'
+
+/** Columns of a row to be inserted, by name. */
+export type NewRow = Readonly<Record<string, SqlValue>>
+
+const inserts = new Map<string, string>()
+
+/** Inserts a row; columns that are not named are null. */
+export async function insertRow(session: Session, table: ViewName, row: NewRow): Promise<void> {
+  const columns = Object.keys(row)
+  const key = `${table} ${columns.join()}`
+  let text = inserts.get(key)
+  if (text === undefined) {
+    text = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`
+    inserts.set(key, text)
+  }
+  await session.execute(text, Object.values(row))
+}
+
+const touchText = 'UPDATE artifact_packages SET last_event_sequence = $2 WHERE package_id = $1'
+
+/** Every event of a package is its last one until the next. */
+export async function touchPackage(session: Session, packageId: string, sequence: number): Promise<void> {
+  await session.execute(touchText, [packageId, sequence])
+}
+
+const countText = `
+  UPDATE artifact_packages
+     SET file_count = file_count + $2, total_size_bytes = total_size_bytes + $3, last_event_sequence = $4
+   WHERE package_id = $1`
+
+export async function countFiles(
+  session: Session,
+  o: { packageId: string; files: number; bytes: number; sequence: number },
+): Promise<void> {
+  await session.execute(countText, [o.packageId, o.files, o.bytes, o.sequence])
+}
+
+const endFileText = `
+  UPDATE artifact_files SET state = $2, replaced_by = $3, last_event_sequence = $4
+   WHERE file_id = $1 AND state = 'live'
+  RETURNING size_bytes`
+
+/** Takes a live file out of its package. @returns its size */
+export async function endFile(
+  session: Session,
+  o: { fileId: string; state: 'replaced' | 'removed'; replacedBy: string | null; sequence: number },
+): Promise<number> {
+  const [row] = await session.query<{ size_bytes: number }>(endFileText, [o.fileId, o.state, o.replacedBy, o.sequence])
+  if (row === undefined) throw new Error(`the log takes away a file that is not live: ${o.fileId}`)
+  return row.size_bytes
+}
+
+const finalizeText = `
+  UPDATE artifact_packages
+     SET status = 'finalized', manifest_digest = $2, content_root = $3, finalized_at = $4, last_event_sequence = $5
+   WHERE package_id = $1 AND status = 'created'`
+
+export async function finalize(
+  session: Session,
+  o: { packageId: string; manifestDigest: string; contentRoot: string; finalizedAt: number; sequence: number },
+): Promise<void> {
+  await session.execute(finalizeText, [o.packageId, o.manifestDigest, o.contentRoot, o.finalizedAt, o.sequence])
+}
+
+const endPackageText = 'UPDATE artifact_packages SET status = $2, last_event_sequence = $3 WHERE package_id = $1'
+
+export async function endPackage(
+  session: Session,
+  o: { packageId: string; status: 'aborted' | 'garbage_collected'; sequence: number },
+): Promise<void> {
+  await session.execute(endPackageText, [o.packageId, o.status, o.sequence])
+}
+
+const extendText = `
+  UPDATE retention_state
+     SET current_expires_at = $2, eligible_for_deletion = $3, eligible_at = NULL, last_event_sequence = $4
+   WHERE package_id = $1`
+
+export async function extendRetention(
+  session: Session,
+  o: { packageId: string; expiresAt: number; sequence: number },
+): Promise<void> {
+  await session.execute(extendText, [o.packageId, o.expiresAt, false, o.sequence])
+}
+
+const holdText = `
+  UPDATE retention_state SET active_hold_id = $2, hold_reason = $3, last_event_sequence = $4 WHERE package_id = $1`
+
+export async function setHold(
+  session: Session,
+  o: { packageId: string; holdId: string | null; reason: string | null; sequence: number },
+): Promise<void> {
+  await session.execute(holdText, [o.packageId, o.holdId, o.reason, o.sequence])
+}
+
+const eligibleText = `
+  UPDATE retention_state SET eligible_for_deletion = $2, eligible_at = $3, last_event_sequence = $4 WHERE package_id = $1`
+
+export async function markEligible(
+  session: Session,
+  o: { packageId: string; markedAt: number; sequence: number },
+): Promise<void> {
+  await session.execute(eligibleText, [o.packageId, true, o.markedAt, o.sequence])
+}
+
+const tierText = `
+  UPDATE storage_locations SET retrieval_tier = $2, restore_status = $3, last_event_sequence = $4
+   WHERE storage_location_id = $1`
+
+export async function setTier(
+  session: Session,
+  o: { locationId: string; tier: string; restoreStatus: string | null; sequence: number },
+): Promise<void> {
+  await session.execute(tierText, [o.locationId, o.tier, o.restoreStatus, o.sequence])
+}
+
+const verifiedText = `
+  UPDATE storage_locations SET status = $2, last_verified_at = $3, last_event_sequence = $4
+   WHERE storage_location_id = $1 AND status <> 'deleted'`
+
+export async function setVerified(
+  session: Session,
+  o: { locationId: string; status: string; at: number; sequence: number },
+): Promise<void> {
+  await session.execute(verifiedText, [o.locationId, o.status, o.at, o.sequence])
+}
+
+const deletedText = `
+  UPDATE storage_locations SET status = 'deleted', deleted_at = $2, last_event_sequence = $3
+   WHERE storage_location_id = $1`
+
+export async function setDeleted(
+  session: Session,
+  o: { locationId: string; at: number; sequence: number },
+): Promise<void> {
+  await session.execute(deletedText, [o.locationId, o.at, o.sequence])
+}
+
+/** Empties a view. */
+export async function empty(session: Session, table: ViewName): Promise<void> {
+  await session.execute(`DELETE FROM ${table}`)
+}
+
+/** A column of a view and what its values are: text, integer, or a boolean. */
+export interface Column {
+  readonly name: string
+  readonly kind: 't' | 'i' | 'f'
+}
+
+export interface ViewTable {
+  readonly name: ViewName
+  readonly key: readonly string[]
+  readonly columns: readonly Column[]
+}
+
+/** Rows of a view after a key, in the order of their keys' bytes; the values as they are dumped. */
+export async function pageRows(
+  session: Session,
+  table: ViewTable,
+  o: { readonly after: readonly string[] | null; readonly rowsMax: number },
+): Promise<readonly (readonly (string | number | boolean | null)[])[]> {
+  const key = table.key.join(', ')
+  const places = table.key.map((_, index) => `$${index + 2}`).join(', ')
+  const columns = table.columns.map(({ name }) => name).join(', ')
+  const after = o.after === null ? '' : `WHERE (${key}) > (${places})`
+  const text = `SELECT ${columns} FROM ${table.name} ${after} ORDER BY ${key} LIMIT $1`
+  const rows = await session.query<Readonly<Record<string, unknown>>>(text, [o.rowsMax, ...(o.after ?? [])])
+  return rows.map((row) => table.columns.map(({ name, kind }) => toDumped(row[name], kind)))
+}
+
+function toDumped(value: unknown, kind: Column['kind']): string | number | boolean | null {
+  if (value === null) return null
+  return kind === 'f' ? isTrue(value) : (value as string | number)
+}

@@ -1,0 +1,113 @@
+/** The composition root (06 §1): a store is opened here, with no server, and everything in it gets what it needs. */
+import { ArtifactError } from './artifact-error.ts'
+import { jcs } from './canon/jcs.ts'
+import type { CanonicalMap } from './canon/value.ts'
+import { type Limits, limitsDefault } from './config/limits.ts'
+import { InProcessDataPlane } from './dataplane/inproc/in-process-data-plane.ts'
+import { openDatabase } from './db/open-database.ts'
+import type { Database } from './db/spi.ts'
+import { EventLog } from './events/event-log.ts'
+import { answersMsMax } from './registry/answers/idempotency.ts'
+import { forgetAnswers } from './registry/answers/statements.ts'
+import { Finalize } from './registry/finalize.ts'
+import { Ingest } from './registry/ingest/ingest.ts'
+import { IngestSlots } from './registry/ingest/ingest-slots.ts'
+import { Packages } from './registry/packages.ts'
+import { Reading } from './registry/reading.ts'
+import { Registry } from './registry/registry.ts'
+import { Removal } from './registry/removal.ts'
+import { identify, setDuration, setMetadataSchema } from './registry/statements.ts'
+import { GarbageCollection } from './retention/collection.ts'
+import { RetentionKeeper } from './retention/retention.ts'
+import { Verification } from './retention/verification.ts'
+import { type Runtime, systemRuntime } from './runtime.ts'
+import { LocalBackend } from './storage/backends/local/local-backend.ts'
+import { Backends } from './storage/backends.ts'
+
+export interface RegistryConfig {
+  /** `sqlite:/absolute/path`, in a directory of the user alone, or `postgres://…`. */
+  readonly databaseUrl: string
+  /** The directory of the objects; made, 0700, when it is missing. */
+  readonly storageRoot: string
+  /** Durations of retention classes, in seconds, for packages that are created from now on; null: for ever. */
+  readonly retention?: Readonly<Record<string, number | null>>
+  /** Schemas (JSON Schema) that metadata may be held to. */
+  readonly metadataSchemas?: readonly { readonly id: string; readonly version: number; readonly schema: CanonicalMap }[]
+  /** How old an object must be that no package refers to before it is deleted; 24 hours unless said otherwise. */
+  readonly gcGraceMs?: number
+  readonly limits?: Partial<Limits>
+  /** Time and ids; those of the system unless a test owns them. */
+  readonly runtime?: Runtime
+}
+
+const gcGraceMsDefault = 24 * 3_600_000
+
+/**
+ * Opens a store, making it when there is none. What a killed process has left is mended here, by nobody else.
+ *
+ * @throws ArtifactError `invalid_request`, `retention_class_unknown`, `database_unavailable`; MeshError
+ *   `unsafe_permissions`, `schema_too_new`, `database_corrupt`, `start_failed`
+ */
+export async function openRegistry(config: RegistryConfig): Promise<Registry> {
+  const runtime = config.runtime ?? systemRuntime()
+  const database = await openDatabase({ url: config.databaseUrl, now: runtime.now })
+  try {
+    const registryId = await settle(database, config, runtime)
+    const local = await LocalBackend.open({ backendId: 'local', root: config.storageRoot, ...runtime })
+    return compose({ config, runtime, database, registryId, local })
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+/** Writes down what the configuration says and who the store is. @returns its id */
+function settle(database: Database, config: RegistryConfig, runtime: Runtime): Promise<string> {
+  return database.write(async (tx) => {
+    const now = runtime.now()
+    for (const [retentionClass, seconds] of Object.entries(config.retention ?? {})) {
+      if (!(await setDuration(tx, retentionClass, seconds))) throw new ArtifactError('retention_class_unknown')
+    }
+    for (const { id, version, schema } of config.metadataSchemas ?? []) {
+      const jsonSchema = Buffer.from(jcs(schema)).toString('utf8')
+      await setMetadataSchema(tx, { id, version, jsonSchema, at: now })
+    }
+    await forgetAnswers(tx, now - answersMsMax)
+    return identify(tx, runtime.nextId(), now)
+  })
+}
+
+function compose(o: {
+  readonly config: RegistryConfig
+  readonly runtime: Runtime
+  readonly database: Database
+  readonly registryId: string
+  readonly local: LocalBackend
+}): Registry {
+  const { config, runtime, database, registryId, local } = o
+  const limits = { ...limitsDefault, ...config.limits }
+  const backends = new Backends()
+  backends.register(local)
+  const plane = new InProcessDataPlane({ backends, backendIdDefault: local.backendId })
+  const log = new EventLog({ database, now: runtime.now, tailsMax: limits.tailsMax })
+  const slots = new IngestSlots({ slotsMax: limits.ingestsMax, waitingMax: limits.ingestsWaitingMax })
+  const verification = new Verification({ log, plane, runtime })
+  return new Registry({
+    registryId,
+    database,
+    log,
+    plane,
+    limits,
+    slots,
+    packages: new Packages({ log, runtime, limits }),
+    ingest: new Ingest({ log, plane, runtime, limits, slots }),
+    removal: new Removal({ log, limits }),
+    finalize: new Finalize({ log, plane, runtime, registryId }),
+    reading: new Reading({ log, plane, limits, verification }),
+    retention: new RetentionKeeper({ log, runtime, limits }),
+    verification,
+    collection: new GarbageCollection({ log, plane, runtime }),
+    gcGraceMs: config.gcGraceMs ?? gcGraceMsDefault,
+    closeStorage: () => local.close(),
+  })
+}

@@ -1,0 +1,297 @@
+/**
+ * Objects as files of a directory (06 §8): `<root>/<algorithm>/<aa>/<bb>/<hex>`, directories 0700, files 0400.
+ *
+ * 1. A receipt is given after the file, its name and the names of the directories above it are synced. What is under an
+ *    address is there whole, or a power cut took it before anybody was told.
+ * 2. A kill at any step leaves the object there or not there, and a staged file that the next start removes.
+ * 3. The root is resolved once. No name that came from outside becomes a path, and no symbolic link below is followed.
+ * 4. A root that has vanished is not made again: its disk may only not be mounted.
+ */
+import { constants } from 'node:fs'
+import {
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  statfs,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { crashPoint, ensurePrivateDirectory } from '@claudemesh/storage'
+import { ArtifactError } from '../../../artifact-error.ts'
+import { abortable } from '../../../identity/abortable.ts'
+import { isAlgorithm } from '../../../identity/algorithms.ts'
+import { type ContentAddress, parseContentAddress } from '../../../identity/content-address.ts'
+import { awaitReader } from '../../../identity/early-errors.ts'
+import { resolveRange } from '../../byte-range.ts'
+import { errnoOf, toArtifactError } from '../../io-error.ts'
+import type {
+  BackendStatus,
+  ByteRange,
+  ListedObject,
+  ObjectHead,
+  PutOptions,
+  StagedBlob,
+  StorageBackend,
+  StorageReceipt,
+  StoredObject,
+} from '../../spi.ts'
+import { StagedFile } from '../../staging/staged-file.ts'
+import { StagingArea } from '../../staging/staging-area.ts'
+import { type ObjectPlace, objectPlace } from './object-path.ts'
+import { assertDirectory, Shards, syncDirectory } from './shards.ts'
+
+export interface LocalBackendOptions {
+  readonly backendId: string
+  /** Made, 0700, when it is missing at the start. */
+  readonly root: string
+  /** Milliseconds since the epoch, UTC. */
+  readonly now: () => number
+  /** A new ULID. */
+  readonly nextId: () => string
+}
+
+const readBytes = 1024 * 1024
+/** How often a put makes its directories again when deletes remove them at the same time. */
+const publishAttemptsMax = 16
+
+export class LocalBackend implements StorageBackend {
+  readonly backendId: string
+  readonly #root: string
+  readonly #now: () => number
+  readonly #nextId: () => string
+  readonly #staging: StagingArea
+  readonly #shards = new Shards()
+
+  /** @throws MeshError `unsafe_permissions`: the root is open to others */
+  static async open(o: LocalBackendOptions): Promise<LocalBackend> {
+    ensurePrivateDirectory(o.root)
+    const root = await realpath(o.root)
+    return new LocalBackend({ ...o, root }, StagingArea.open({ root, nextId: o.nextId, now: o.now }))
+  }
+
+  private constructor(o: LocalBackendOptions, staging: StagingArea) {
+    this.backendId = o.backendId
+    this.#root = o.root
+    this.#now = o.now
+    this.#nextId = o.nextId
+    this.#staging = staging
+  }
+
+  /** Drops what is staged. */
+  close(): void {
+    this.#staging.close()
+  }
+
+  stage(): Promise<StagedFile> {
+    return this.#staging.create()
+  }
+
+  async put(
+    address: ContentAddress,
+    source: AsyncIterable<Uint8Array> | StagedBlob,
+    o: PutOptions = {},
+  ): Promise<StorageReceipt> {
+    const staged = source instanceof StagedFile ? source : await this.#stageAll(source, o.signal)
+    try {
+      const place = objectPlace(this.#root, address)
+      await staged.finish()
+      crashPoint('artifacts.put.staged')
+      return await this.#publish(address, place, { staged, ...o })
+    } catch (error) {
+      throw toArtifactError(error)
+    } finally {
+      if (o.keep !== true) await staged.discard()
+    }
+  }
+
+  async get(address: ContentAddress, range?: ByteRange): Promise<StoredObject> {
+    const place = objectPlace(this.#root, address)
+    return this.#reading(async () => {
+      await assertDirectory(dirname(place.path))
+      const handle = await open(place.path, constants.O_RDONLY | constants.O_NOFOLLOW)
+      try {
+        const stats = await handle.stat()
+        if (!stats.isFile()) throw new ArtifactError('storage_io', { detail: 'What is under the address is no file.' })
+        const resolved = resolveRange(range, stats.size)
+        const [start, end] = resolved ?? [0, stats.size - 1]
+        return { size: stats.size, range: resolved, body: readBody(handle, { start, end }) }
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+    })
+  }
+
+  async head(address: ContentAddress): Promise<ObjectHead> {
+    const { path } = objectPlace(this.#root, address)
+    return this.#reading(async () => {
+      await assertDirectory(dirname(path))
+      const stats = await lstat(path)
+      if (!stats.isFile()) throw new ArtifactError('storage_io', { detail: 'What is under the address is no file.' })
+      return { size: stats.size, storedAt: Math.round(stats.mtimeMs) }
+    })
+  }
+
+  async delete(address: ContentAddress): Promise<{ readonly deleted: boolean }> {
+    const { path, shards } = objectPlace(this.#root, address)
+    try {
+      await assertDirectory(dirname(path))
+      await unlink(path)
+      crashPoint('artifacts.delete.unlinked')
+      await syncDirectory(dirname(path))
+      await this.#shards.removeEmpty(shards)
+      return { deleted: true }
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return { deleted: false }
+      throw toArtifactError(error)
+    }
+  }
+
+  async health(): Promise<BackendStatus> {
+    const unknown = { backendId: this.backendId, readOnly: false, freeBytes: null, totalBytes: null }
+    try {
+      const { bavail, blocks, bsize } = await statfs(this.#root)
+      const space = { backendId: this.backendId, freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+      const failure = await this.#probe()
+      if (failure === null) return { ...space, healthy: true, readOnly: false, detail: null }
+      return { ...space, healthy: false, readOnly: failure === 'EROFS', detail: `a write probe failed (${failure})` }
+    } catch (error) {
+      return { ...unknown, healthy: false, detail: `the root cannot be reached (${errnoOf(error) ?? 'unknown'})` }
+    }
+  }
+
+  async *list(o: { readonly after?: ContentAddress } = {}): AsyncIterable<ListedObject> {
+    const after = o.after === undefined ? '' : parseContentAddress(o.after)
+    for (const algorithm of (await this.#names(this.#root)).filter(isAlgorithm)) {
+      const base = join(this.#root, algorithm)
+      for (const first of await this.#names(base, /^[0-9a-f]{2}$/)) {
+        for (const second of await this.#names(join(base, first), /^[0-9a-f]{2}$/)) {
+          // The last address that this directory could hold: all of it was seen before.
+          if (after !== '' && `${algorithm}:${first}${second}g` < after) continue
+          yield* this.#listShard({ algorithm, directory: join(base, first, second), after })
+        }
+      }
+    }
+  }
+
+  async *#listShard(o: {
+    readonly algorithm: string
+    readonly directory: string
+    readonly after: string
+  }): AsyncIterable<ListedObject> {
+    for (const name of await this.#names(o.directory, /^[0-9a-f]+$/)) {
+      const text = `${o.algorithm}:${name}`
+      if (text <= o.after) continue
+      const stats = await lstat(join(o.directory, name)).catch(ignoreMissing)
+      if (stats?.isFile() !== true) continue
+      yield { address: parseContentAddress(text), size: stats.size, storedAt: Math.round(stats.mtimeMs) }
+    }
+  }
+
+  /** Names in a directory, sorted; none when it went away. */
+  async #names(directory: string, pattern = /^/): Promise<string[]> {
+    const names = await readdir(directory).catch(ignoreMissing)
+    return (names ?? []).filter((name) => pattern.test(name)).sort()
+  }
+
+  async #stageAll(
+    source: AsyncIterable<Uint8Array> | StagedBlob,
+    signal: AbortSignal | undefined,
+  ): Promise<StagedFile> {
+    if (!(Symbol.asyncIterator in source)) throw new Error('a blob that was staged elsewhere')
+    awaitReader(source)
+    const staged = await this.stage()
+    try {
+      for await (const chunk of abortable(source, signal)) await staged.write(chunk)
+      return staged
+    } catch (error) {
+      await staged.discard()
+      throw error
+    }
+  }
+
+  /** Gives a synced file its name. */
+  async #publish(address: ContentAddress, place: ObjectPlace, o: Publishing): Promise<StorageReceipt> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#publishOnce(address, place, o)
+      } catch (error) {
+        // A delete has removed the directory, empty as it was. A root that is gone stays gone.
+        if (errnoOf(error) !== 'ENOENT' || attempt === publishAttemptsMax) throw error
+        this.#shards.forget(place.shards)
+      }
+    }
+  }
+
+  async #publishOnce(address: ContentAddress, place: ObjectPlace, o: Publishing): Promise<StorageReceipt> {
+    const { staged } = o
+    await this.#shards.ensure(place.shards)
+    crashPoint('artifacts.put.sharded')
+    const found = await lstat(place.path).catch(ignoreMissing)
+    const existed = o.replace !== true && found?.isFile() === true && found.size === staged.sizeBytes
+    if (!existed) await rename(o.keep === true ? await staged.duplicate() : staged.path, place.path)
+    crashPoint('artifacts.put.renamed')
+    // Also when it existed: another put may have renamed it and not come to this.
+    await syncDirectory(dirname(place.path))
+    return {
+      contentAddress: address,
+      backendId: this.backendId,
+      objectKey: place.objectKey,
+      sizeBytes: staged.sizeBytes,
+      storedAt: this.#now(),
+      existed,
+      healed: found !== undefined && !existed,
+    }
+  }
+
+  async #probe(): Promise<string | null> {
+    const path = join(this.#root, '.tmp', `probe-${this.#nextId()}`)
+    try {
+      await writeFile(path, 'probe', { flag: 'wx', mode: 0o600 })
+      return null
+    } catch (error) {
+      return errnoOf(error) ?? 'unknown'
+    } finally {
+      await rm(path, { force: true })
+    }
+  }
+
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      const code = errnoOf(error)
+      if (code === 'ENOENT' || code === 'ENOTDIR') throw new ArtifactError('object_not_found', { cause: error })
+      throw toArtifactError(error)
+    }
+  }
+}
+
+interface Publishing extends PutOptions {
+  readonly staged: StagedFile
+}
+
+async function* readBody(handle: FileHandle, range: { readonly start: number; readonly end: number }) {
+  try {
+    for (let position = range.start; position <= range.end; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(readBytes, range.end - position + 1))
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
+      if (bytesRead === 0) throw new ArtifactError('object_corrupt', { detail: 'The object ended before its size.' })
+      position += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } catch (error) {
+    throw toArtifactError(error)
+  } finally {
+    await handle.close()
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error
+}

@@ -1,0 +1,167 @@
+/**
+ * A store that is killed at each step of what it does (06 §11, "Crashes"): afterwards the operation has happened or it has
+ * not, nothing refers to bytes that are not there, and the next start needs nobody.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { openRegistry, type Registry } from '@claudemesh/artifacts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startChild } from '../support/child.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
+import { engines } from './engines.ts'
+
+const actor = 'local'
+
+interface Row {
+  readonly step: 'open' | 'ingest' | 'finalize' | 'replay' | 'gc'
+  readonly at: string
+  /** Whether the operation has happened, as a reader sees it afterwards. */
+  readonly happened: boolean
+}
+
+const onBytes: readonly Row[] = [
+  { step: 'ingest', at: 'artifacts.put.staged', happened: false },
+  { step: 'ingest', at: 'artifacts.put.sharded', happened: false },
+  { step: 'ingest', at: 'artifacts.put.renamed', happened: false },
+  { step: 'ingest', at: 'artifacts.ingest.published', happened: false },
+  { step: 'ingest', at: 'artifacts.ingest.locked', happened: false },
+  { step: 'finalize', at: 'artifacts.finalize.locked', happened: false },
+  { step: 'gc', at: 'artifacts.delete.unlinked', happened: true },
+]
+
+const onBoth: readonly Row[] = [
+  { step: 'gc', at: 'artifacts.gc.released', happened: true },
+  { step: 'gc', at: 'artifacts.gc.locked', happened: true },
+  { step: 'gc', at: 'artifacts.gc.deleted', happened: true },
+]
+
+// The first transaction of a process that opens a store writes down its configuration.
+const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> = {
+  SQLite: [
+    { step: 'open', at: 'migration.recorded', happened: false },
+    { step: 'open', at: 'migration.before_commit', happened: false },
+    ...onBytes,
+    { step: 'ingest', at: 'transaction.before_commit:2', happened: false },
+    { step: 'ingest', at: 'transaction.committed:2', happened: true },
+    { step: 'finalize', at: 'transaction.before_commit:2', happened: false },
+    { step: 'finalize', at: 'transaction.committed:2', happened: true },
+    { step: 'replay', at: 'transaction.before_commit:2', happened: true },
+    { step: 'replay', at: 'transaction.committed:2', happened: true },
+    { step: 'gc', at: 'transaction.before_commit:2', happened: false },
+    ...onBoth,
+  ],
+  PostgreSQL: [
+    { step: 'open', at: 'postgres.migration.recorded', happened: false },
+    { step: 'open', at: 'postgres.migration.before_commit', happened: false },
+    { step: 'ingest', at: 'postgres.before_commit:2', happened: false },
+    { step: 'ingest', at: 'postgres.committed:2', happened: true },
+    { step: 'finalize', at: 'postgres.before_commit:2', happened: false },
+    { step: 'finalize', at: 'postgres.committed:2', happened: true },
+    { step: 'replay', at: 'artifacts.replay.filled', happened: true },
+    { step: 'replay', at: 'artifacts.replay.swapped', happened: true },
+    { step: 'gc', at: 'postgres.before_commit:2', happened: false },
+    ...onBoth,
+  ],
+}
+
+async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+async function read(registry: Registry, fileId: string): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of (await registry.getFile(fileId)).body) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+/** A store with an open package of one file, and an aborted one whose bytes may go. */
+async function prepare(databaseUrl: string, storageRoot: string) {
+  const registry = await openRegistry({ databaseUrl, storageRoot })
+  const draft = { name: 'p', producer: 'test', retentionClass: 'transient', actor }
+  const place = { relativePath: 'first', mediaType: 'text/plain', actor }
+  const { packageId } = await registry.createPackage(draft)
+  await registry.ingestFile(packageId, { ...place, source: bytesOf('first') })
+  const { packageId: aborted } = await registry.createPackage(draft)
+  await registry.ingestFile(aborted, { ...place, source: bytesOf('to be collected') })
+  await registry.abortPackage(aborted, { actor })
+  const digest = await registry.viewStateDigest()
+  await registry.close()
+  return { packageId, aborted, digest }
+}
+
+async function hasHappened(registry: Registry, step: Row['step'], ids: { packageId: string; aborted: string }) {
+  switch (step) {
+    case 'ingest':
+      return (await registry.getPackage(ids.packageId)).fileCount === 2
+    case 'finalize':
+      return (await registry.getPackage(ids.packageId)).status === 'finalized'
+    case 'gc':
+      return (await registry.getPackage(ids.aborted)).status === 'garbage_collected'
+    default:
+      return true
+  }
+}
+
+async function repeat(registry: Registry, step: Row['step'], packageId: string): Promise<void> {
+  if (step === 'finalize') await registry.finalizePackage(packageId, { actor })
+  if (step === 'replay') await registry.replay()
+  if (step !== 'ingest') return
+  const place = { relativePath: 'dir/crash.txt', mediaType: 'text/plain', actor, idempotencyKey: 'the-crash' }
+  const file = await registry.ingestFile(packageId, { ...place, source: bytesOf('crash here') })
+  expect(await read(registry, file.fileId)).toBe('crash here')
+  expect((await registry.getPackage(packageId)).fileCount).toBe(2)
+}
+
+/** Every reference has its bytes, the views are those of the log, and nothing is left of whoever was killed. */
+async function assertSound(registry: Registry, storageRoot: string): Promise<void> {
+  expect(await registry.checkViews()).toMatchObject({ agree: true })
+  for (const { packageId, status } of (await registry.listPackages()).items) {
+    if (status === 'garbage_collected') continue
+    const outcomes = (await registry.verify({ packageId, actor })).map(({ outcome }) => outcome)
+    expect(new Set(outcomes)).toEqual(new Set(['verified']))
+  }
+  // One staging directory: that of the store which is open.
+  expect(readdirSync(join(storageRoot, '.tmp')).length).toBe(1)
+}
+
+for (const { name, freshUrl } of engines) {
+  describe(`a store that is killed (${name})`, () => {
+    for (const { step, at, happened } of rows[name]) {
+      test(`in ${step} at ${at}: it has ${happened ? '' : 'not '}happened, and goes on`, async () => {
+        const databaseUrl = await freshUrl()
+        const storageRoot = join(scratchDirectory(), 'objects')
+        const ids = step === 'open' ? null : await prepare(databaseUrl, storageRoot)
+        const args = [databaseUrl, storageRoot, step, ids?.packageId ?? '']
+        const child = startChild('artifacts/children/registry-step.mjs', args, {
+          environment: { CLAUDEMESH_CRASH_AT: at },
+        })
+        const { signal, stderr } = await child.exited
+        expect([signal, stderr], 'it was killed there').toEqual(['SIGKILL', ''])
+        expect(child.lines, 'nothing was acknowledged').toEqual([])
+
+        const registry = await openRegistry({ databaseUrl, storageRoot })
+        onTestFinished(() => registry.close())
+        if (ids === null) {
+          expect((await registry.listPackages()).items).toEqual([])
+          return
+        }
+        expect(await hasHappened(registry, step, ids)).toBe(happened)
+        if (step === 'replay') expect(await registry.viewStateDigest()).toBe(ids.digest)
+        await assertSound(registry, storageRoot)
+
+        // Asked again, as whoever got no answer does.
+        await repeat(registry, step, ids.packageId)
+        await registry.gc({ actor, graceMs: 0 })
+        expect(await hasHappened(registry, step, ids)).toBe(true)
+        expect((await registry.stats()).unreferencedBytes, 'garbage is gone').toBe(0)
+        await assertSound(registry, storageRoot)
+      })
+    }
+  })
+}
+
+test('every step is killed at', () => {
+  const killed = engines.flatMap(({ name }) => rows[name])
+  console.log(`steps at which a store was killed: ${killed.length}`)
+  expect(killed.length).toBeGreaterThan(25)
+})
