@@ -136,12 +136,31 @@ const forbidden = [
     to: { path: '^packages/', pathNot: '^packages/(identity|protocol|storage)/' },
   },
   {
+    name: 'artifacts-touch-bytes-through-the-data-plane',
+    comment:
+      'Where bytes are kept is known to the data plane alone: the rest of the store could run in another process.',
+    from: {
+      path: '^packages/artifacts/src/',
+      pathNot: `^packages/artifacts/src/(dataplane|storage)/|/(open|index)[.]ts$|${test}`,
+    },
+    to: { path: '^packages/artifacts/src/storage/backends/' },
+  },
+  {
+    name: 'artifacts-compose-in-one-place',
+    comment: 'Which data plane there is, is decided where a store is opened, and nowhere else.',
+    from: {
+      path: '^packages/artifacts/src/',
+      pathNot: `^packages/artifacts/src/dataplane/inproc/|/(open|index)[.]ts$|${test}`,
+    },
+    to: { path: '^packages/artifacts/src/dataplane/inproc/' },
+  },
+  {
     name: 'packages-meet-at-their-index',
     comment: 'What a package does not export is its own: others import it by its name.',
     from: { path: '^(apps|packages)/([^/]+)/' },
     to: {
       path: '^packages/[^/]+/',
-      pathNot: '^packages/[^/]+/src/index[.]ts$|^packages/protocol/src/plain[.]ts$|^$1/$2/',
+      pathNot: '^packages/[^/]+/src/index[.]ts$|^packages/(protocol/src/plain|storage/src/postgres)[.]ts$|^$1/$2/',
     },
   },
   {

@@ -8,4 +8,4 @@ for (const workspace of ['packages', 'apps']) {
     rmSync(join(root, workspace, name, 'dist'), { recursive: true, force: true })
   }
 }
-rmSync(join(root, 'bench', 'dist'), { recursive: true, force: true })
+for (const folder of ['bench', 'test']) rmSync(join(root, folder, 'dist'), { recursive: true, force: true })

@@ -53,6 +53,7 @@ export function build() {
   for (const workspace of ['packages', 'apps']) {
     for (const name of readdirSync(join(root, workspace))) copySchemas(join(root, workspace, name))
   }
+  run('node', [join(root, 'scripts', 'bundle.mjs')])
 }
 
 /** Migrations are read at run time from beside the code that applies them. */

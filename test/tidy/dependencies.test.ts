@@ -51,6 +51,17 @@ const rows: readonly Row[] = [
   },
   { from: 'packages/identity/src/b15.ts', to: './index.ts', breaks: ['no-package-imports-its-own-index'] },
   { from: 'packages/identity/src/b16.ts', to: './keys.ts', breaks: [] },
+  {
+    from: 'packages/artifacts/src/registry/b17.ts',
+    to: '../storage/backends/local/local-backend.ts',
+    breaks: ['artifacts-touch-bytes-through-the-data-plane'],
+  },
+  { from: 'packages/artifacts/src/dataplane/b18.ts', to: '../storage/backends/local/local-backend.ts', breaks: [] },
+  {
+    from: 'packages/artifacts/src/registry/b19.ts',
+    to: '../dataplane/inproc/in-process-data-plane.ts',
+    breaks: ['artifacts-compose-in-one-place'],
+  },
 
   // Inside an app.
   { from: 'apps/daemon/src/outbox/c1.ts', to: '../send/sender.ts', breaks: ['daemon-noun-knows-no-verb'] },
@@ -86,6 +97,7 @@ const parts = [
   'apps/broker',
   'apps/cli',
   'apps/daemon',
+  'packages/artifacts',
   'packages/client',
   'packages/identity',
   'packages/protocol',

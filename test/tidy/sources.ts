@@ -87,3 +87,9 @@ export function placeOf(source: Source, node: Node): string {
   const { line } = source.tree.getLineAndCharacterOfPosition(node.getStart())
   return `${source.path}:${line + 1}`
 }
+
+/** The quoted first arguments of `describe` and `test`. */
+export function namesOfTests(source: string): readonly string[] {
+  const calls = /\b(?:describe|test)(?:\.[\w.]+)?(?:\([^()]*\))?\(\s*(['"`])([\s\S]*?[^\\])\1/g
+  return [...source.matchAll(calls)].map(([, , name = '']) => name)
+}
