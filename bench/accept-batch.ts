@@ -8,6 +8,7 @@ import { readRow } from './statements.ts'
 
 export const acceptBatch: Benchmark = {
   name: 'accept-batch',
+  limit: 'better-sqlite3 alone commits the same rows, as many at a time: what the disk and SQLite alone cost',
   figures: [
     {
       name: 'accept-batch',

@@ -7,6 +7,7 @@ import { readRow } from './statements.ts'
 
 export const acceptOne: Benchmark = {
   name: 'accept-one',
+  limit: 'better-sqlite3 alone commits the same row, one at a time: what one fsync and SQLite alone cost',
   figures: [
     {
       name: 'accept-one',

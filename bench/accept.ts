@@ -5,6 +5,7 @@ import { message, startAnswerOnly, startSendingDaemon } from './sending-daemon.t
 
 export const accept: Benchmark = {
   name: 'accept',
+  limit: 'a route of the same framework with the same schemas answers and stores nothing: what HTTP alone costs',
   figures: [
     {
       name: 'accept',

@@ -8,7 +8,7 @@
  */
 
 /** Which ratios are good enough. */
-type Target = { readonly atLeast: number } | { readonly atMost: number }
+export type Target = { readonly atLeast: number } | { readonly atMost: number }
 
 /** A ratio that a benchmark gives. A benchmark may give several from one measurement. */
 interface Figure {
@@ -16,6 +16,8 @@ interface Figure {
   /** Subject against limit, in a few words. */
   readonly about: string
   readonly target: Target
+  /** What the figure counts when its limit is a unit, such as a mebibyte or a second, and not something measured. */
+  readonly unit?: string
 }
 
 /** What one side did in one round: figure name to a rate or a duration, the same kind for both sides. */
@@ -30,17 +32,33 @@ export interface Contest {
   close?(): void | Promise<void>
 }
 
-export interface Benchmark {
+interface Described {
   readonly name: string
+  /** One line: what the subject is held against, and why nothing could be much better. */
+  readonly limit: string
   readonly figures: readonly Figure[]
+  /** Seven unless said otherwise. Where it is one, none is played to warm up. */
+  readonly rounds?: number
+}
+
+interface FixedBenchmark extends Described {
   prepare(): Contest | Promise<Contest>
 }
 
+/** One whose cost is in the size of what it works on: smaller when it runs with all the others. */
+interface SizedBenchmark extends Described {
+  readonly size: { readonly unit: string; readonly whenAlone: number; readonly inWholeRun: number }
+  prepare(size: number): Contest | Promise<Contest>
+}
+
+export type Benchmark = FixedBenchmark | SizedBenchmark
+
 /** The ratios of one figure over all rounds. */
-export interface Outcome {
-  readonly figure: string
-  readonly about: string
-  readonly target: Target
+export interface Outcome extends Figure {
+  readonly benchmark: string
+  readonly limit: string
+  /** Such as "100000 rows"; null when it has none. */
+  readonly size: string | null
   readonly median: number
   readonly min: number
   readonly max: number
@@ -50,15 +68,23 @@ export interface Outcome {
 
 const rounds = 7
 
-/** Runs one benchmark. */
-export async function run(benchmark: Benchmark): Promise<readonly Outcome[]> {
-  const contest = await benchmark.prepare()
+/** Runs one benchmark. @param size of no meaning to a benchmark that has none */
+export async function runBenchmark(benchmark: Benchmark, size: number): Promise<readonly Outcome[]> {
+  const contest = await ('size' in benchmark ? benchmark.prepare(size) : benchmark.prepare())
   try {
-    await playRound(contest, 0)
+    if (benchmark.rounds !== 1) await playRound(contest, 0)
     const played: Round[] = []
-    for (let round = 0; round < rounds; round += 1) played.push(await playRound(contest, round))
+    for (let round = 0; round < (benchmark.rounds ?? rounds); round += 1) played.push(await playRound(contest, round))
     const notes = contest.notes?.() ?? []
-    return benchmark.figures.map((figure, index) => toOutcome(figure, played, index === 0 ? notes : []))
+    const sizeText = 'size' in benchmark ? `${size.toLocaleString('en')} ${benchmark.size.unit}` : null
+    return benchmark.figures.map((figure, index) => ({
+      benchmark: benchmark.name,
+      limit: benchmark.limit,
+      size: sizeText,
+      ...figure,
+      ...compare(figure.name, played),
+      notes: index === 0 ? notes : [],
+    }))
   } finally {
     await contest.close?.()
   }
@@ -78,25 +104,21 @@ async function playRound(contest: Contest, round: number): Promise<Round> {
   return { subject: await contest.subject(), limit }
 }
 
-function toOutcome(figure: Figure, played: readonly Round[], notes: readonly string[]): Outcome {
-  const ratios = played.map(({ subject, limit }) => read(subject, figure.name) / read(limit, figure.name))
-  const sorted = ratios.toSorted((a, b) => a - b)
-  return {
-    figure: figure.name,
-    about: figure.about,
-    target: figure.target,
-    median: quantile(sorted, 0.5),
-    min: quantile(sorted, 0),
-    max: quantile(sorted, 1),
-    ratios,
-    notes,
-  }
+function compare(figure: string, played: readonly Round[]) {
+  const ratios = played.map(({ subject, limit }) => read(subject, figure) / read(limit, figure))
+  return { ...spread(ratios), ratios }
 }
 
 function read(sample: Sample, figure: string): number {
   const value = sample[figure]
   if (value === undefined || !(value > 0)) throw new Error(`nothing was measured for ${figure}`)
   return value
+}
+
+/** What is told of several measurements of the same thing. */
+export function spread(values: readonly number[]) {
+  const sorted = values.toSorted((a, b) => a - b)
+  return { median: quantile(sorted, 0.5), min: quantile(sorted, 0), max: quantile(sorted, 1) }
 }
 
 /** @param sorted ascending, not empty */
@@ -107,6 +129,6 @@ export function quantile(sorted: readonly number[], share: number): number {
 }
 
 /** Whether the median reaches its target. */
-export function isReached({ median, target }: Outcome): boolean {
+export function isReached({ median, target }: Pick<Outcome, 'median' | 'target'>): boolean {
   return 'atLeast' in target ? median >= target.atLeast : median <= target.atMost
 }

@@ -9,6 +9,7 @@ import { type BrokerLoadJob, LoadGenerator } from './load.ts'
 
 export const brokerAccept: Benchmark = {
   name: 'broker-accept',
+  limit: 'better-sqlite3 alone commits the same five rows a message, as many at a time as frames can wait together',
   figures: [
     {
       name: 'broker-accept',

@@ -6,6 +6,7 @@ import { type Benchmark, type Contest, quantile, type Sample } from './benchmark
 
 export const cliStart: Benchmark = {
   name: 'cli-start',
+  limit: 'Node starts and does nothing',
   figures: [
     { name: 'cli version', about: 'claudemesh --version / node -e 0, in time', target: { atMost: 2.5 } },
     { name: 'cli send', about: 'claudemesh send, daemon running / node -e 0, in time', target: { atMost: 4 } },

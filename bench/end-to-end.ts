@@ -7,6 +7,7 @@ import { message, startSendingDaemon } from './sending-daemon.ts'
 
 export const endToEnd: Benchmark = {
   name: 'end-to-end',
+  limit: "the sender's daemon accepts the same messages and does nothing else: the first of three commits",
   figures: [
     {
       name: 'end-to-end',

@@ -12,6 +12,8 @@ import { message } from './sending-daemon.ts'
 
 export const latency: Benchmark = {
   name: 'latency',
+  limit:
+    'three fsyncs and two round trips on loopback: each of the three places has it on disk, two connections lie between',
   figures: [
     {
       name: 'latency',

@@ -17,6 +17,25 @@ export interface BrokerLoadJob {
   readonly ms: number
 }
 
+/** Members of the broker that post and receive a number of messages. */
+export type DrainJob = { readonly post: number } | { readonly receive: number }
+
+export interface DrainResult {
+  readonly perSecond: number
+  /** Of the generator itself. */
+  readonly residentMiB: number
+}
+
+/** One message to a topic, or one to each of its subscribers. */
+export interface FanOutJob {
+  readonly one: 'to all' | 'to each'
+}
+
+export interface FanOutResult {
+  /** Deliveries, until every member had its own. */
+  readonly perSecond: number
+}
+
 export interface LoadResult {
   /** Answers in one second, by HTTP requests or by messages; all of them were of success. */
   readonly perSecond: number
@@ -44,8 +63,7 @@ export class LoadGenerator<Job extends HttpLoadJob | BrokerLoadJob = HttpLoadJob
   }
 
   async run(job: Job): Promise<LoadResult> {
-    this.#child.send(job)
-    const result = (await nextMessage(this.#child)) as LoadResult
+    const result = (await askProcess(this.#child, job)) as LoadResult
     this.#busiest = Math.max(this.#busiest, result.processorShare)
     return result
   }
@@ -65,6 +83,13 @@ export async function forkReady(name: string, args: readonly string[]): Promise<
   const child = fork(fileURLToPath(new URL(`./processes/${name}.js`, import.meta.url)), args)
   await nextMessage(child)
   return child
+}
+
+/** Sends one message and waits for the answer. */
+export function askProcess(child: ChildProcess, job: object): Promise<unknown> {
+  const answer = nextMessage(child)
+  child.send(job)
+  return answer
 }
 
 async function nextMessage(child: ChildProcess): Promise<unknown> {

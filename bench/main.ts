@@ -1,71 +1,112 @@
 // `npm run bench [-- name ...]`: runs the benchmarks named, or all of them, prints a table and keeps the figures.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+// `npm run bench -- --plots [result ...]`: takes results into docs/benchmarks/results.json and draws what is there.
 import { join } from 'node:path'
 import { accept } from './accept.ts'
 import { acceptBatch } from './accept-batch.ts'
+import { acceptDraining } from './accept-draining.ts'
+import { acceptFull } from './accept-full.ts'
 import { acceptOne } from './accept-one.ts'
-import { type Benchmark, isReached, type Outcome, run } from './benchmark.ts'
+import { artifactBytes } from './artifacts/bytes.ts'
+import { artifactLog } from './artifacts/log.ts'
+import { type Benchmark, runBenchmark } from './benchmark.ts'
 import { brokerAccept } from './broker-accept.ts'
+import { brokerAcceptPostgres } from './broker-accept-postgres.ts'
 import { cliStart } from './cli-start.ts'
+import { daemonRest } from './daemon-rest.ts'
 import { endToEnd } from './end-to-end.ts'
+import { fanOut } from './fan-out.ts'
+import { brokerGrowth } from './growth/broker.ts'
+import { eventsGrowth } from './growth/events.ts'
+import { type Growth, runGrowth } from './growth/growth.ts'
+import { inboxGrowth } from './growth/inbox.ts'
+import { outboxGrowth } from './growth/outbox.ts'
 import { latency } from './latency.ts'
+import { loadGenerator } from './load-generator.ts'
+import { busynessAtRest, describeMachine, watchBusyness } from './machine.ts'
+import { members } from './members.ts'
+import { drawResults } from './plots.ts'
+import { reconnect } from './reconnect.ts'
+import { busynessText, machineLines, outcomeLines, slopeLine } from './report.ts'
+import { keepRun, mergeInto, type Results } from './results.ts'
 import { sealing } from './sealing.ts'
 
 const benchmarks: readonly Benchmark[] = [
   sealing,
+  loadGenerator,
   accept,
   acceptBatch,
   acceptOne,
+  acceptFull,
+  acceptDraining,
   brokerAccept,
+  brokerAcceptPostgres,
   cliStart,
+  daemonRest,
   endToEnd,
   latency,
+  members,
+  fanOut,
+  reconnect,
+  artifactBytes,
+  artifactLog,
 ]
+const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]
 
-const names = process.argv.slice(2)
-const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))
+const all = [...benchmarks, ...growths]
+const wanted = process.argv.slice(2)
+if (wanted[0] === '--plots') {
+  const directory = join(process.cwd(), 'docs', 'benchmarks')
+  const results = mergeInto(join(directory, 'results.json'), wanted.slice(1))
+  for (const path of drawResults(results, directory)) console.log(path)
+  process.exit(0)
+}
+const unknown = wanted.filter((name) => !all.some((known) => known.name === name))
 if (unknown.length > 0) {
-  console.error(
-    `no benchmark is called ${unknown.join(', ')}; there are ${benchmarks.map(({ name }) => name).join(', ')}`,
-  )
+  console.error(`no benchmark is called ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
   process.exit(2)
 }
+const isWhole = wanted.length === 0
+await run(isWhole ? all : all.filter(({ name }) => wanted.includes(name)))
 
-const outcomes: Outcome[] = []
-for (const benchmark of benchmarks) {
-  if (names.length > 0 && !names.includes(benchmark.name)) continue
-  const measured = await run(benchmark)
-  outcomes.push(...measured)
-  for (const outcome of measured) show(outcome)
-}
-keep(outcomes)
-
-function show(outcome: Outcome): void {
-  const { target } = outcome
-  const wanted = 'atLeast' in target ? `>= ${target.atLeast}` : `<= ${target.atMost}`
-  const columns = [
-    outcome.figure.padEnd(14),
-    format(outcome.median),
-    `${format(outcome.min)} ..${format(outcome.max)}`,
-    wanted.padEnd(8),
-    isReached(outcome) ? 'reached' : 'missed ',
-    outcome.about,
-  ]
-  console.log(columns.join('  '))
-  for (const note of outcome.notes) console.log(`${' '.repeat(16)}${note}`)
-}
-
-function format(ratio: number): string {
-  return ratio.toFixed(3).padStart(7)
+/** One after the other. What fails does not keep the rest from being measured, but the command fails. */
+async function run(chosen: readonly (Benchmark | Growth)[]): Promise<void> {
+  const startedAt = new Date()
+  const machine = describeMachine()
+  const before = await busynessAtRest()
+  for (const line of machineLines(machine, before)) console.log(line)
+  let results: Results = { machine, outcomes: [], slopes: [] }
+  let path = ''
+  for (const item of chosen) {
+    try {
+      const { outcomes, slopes } = await measure(item, before)
+      results = { machine, outcomes: [...results.outcomes, ...outcomes], slopes: [...results.slopes, ...slopes] }
+      // After each, so that a run that is ended early has not been for nothing.
+      path = keepRun(startedAt, results)
+    } catch (error) {
+      console.error(`${item.name} could not be measured:`, error)
+      process.exitCode = 1
+    }
+  }
+  console.log(`${Math.round((Date.now() - startedAt.getTime()) / 1000)} s; figures in ${path}`)
 }
 
-/** Beside the figures stands what they were measured on, without which they say little. */
-function keep(outcomes: readonly Outcome[]): void {
-  const at = new Date().toISOString()
-  const machine = { processors: availableParallelism(), model: cpus()[0]?.model ?? 'unknown', node: process.version }
-  const directory = join(process.cwd(), 'bench', 'results')
-  mkdirSync(directory, { recursive: true })
-  const path = join(directory, `${at.replaceAll(':', '-')}.json`)
-  writeFileSync(path, `${JSON.stringify({ at, machine, outcomes }, null, 2)}\n`)
+async function measure(item: Benchmark | Growth, before: Results['outcomes'][number]['before']) {
+  const [at, started, busyness] = [new Date().toISOString(), performance.now(), watchBusyness()]
+  const outcomes = 'figures' in item ? await runBenchmark(item, sizeOf(item)) : []
+  const slopes = 'operations' in item ? await runGrowth(item, isWhole ? 'inWholeRun' : 'whenAlone') : []
+  const seconds = Math.round(performance.now() - started) / 1000
+  const during = busyness()
+  const circumstances = { at, seconds, before, during }
+  for (const outcome of outcomes) for (const line of outcomeLines(outcome)) console.log(line)
+  for (const slope of slopes) console.log(slopeLine(slope))
+  console.log(`${' '.repeat(24)}${item.name}: ${seconds.toFixed(1)} s, ${busynessText(during)}`)
+  return {
+    outcomes: outcomes.map((outcome) => ({ ...outcome, ...circumstances })),
+    slopes: slopes.map((slope) => ({ ...slope, ...circumstances })),
+  }
+}
+
+function sizeOf(benchmark: Benchmark): number {
+  if (!('size' in benchmark)) return 0
+  return isWhole ? benchmark.size.inWholeRun : benchmark.size.whenAlone
 }
