@@ -408,6 +408,24 @@ for (const { name, open } of engines) {
       expect(await engine.store.expireMessages(retention)).toEqual({ rows: 0, notified: [] })
     })
 
+    test('a message that a clock accepted which was ahead stays, and keeps no other from going', async () => {
+      const { engine, alice, bob } = await openWithMembers(open)
+      expect(await engine.store.lastAcceptedAt()).toBe(null)
+      const to = { kind: 'dm', ref: bob.memberId } as const
+      engine.clock.advance(900 * dayMs)
+      const ahead = makeItem(engine, alice, to)
+      await acceptOne(engine, ahead)
+      engine.clock.advance(-900 * dayMs)
+      const old = makeItem(engine, alice, to)
+      await acceptOne(engine, old)
+      engine.clock.advance(40 * dayMs)
+      const now = engine.clock.now()
+      await engine.store.expireMessages({ now, messageRetentionDays: 30, rowsMax: 20 })
+      const found = await engine.store.findAccepted([ahead, old])
+      expect(found.map((accepted) => accepted?.historyAvailable)).toEqual([true, false])
+      expect(await engine.store.lastAcceptedAt()).toBeGreaterThan(now + 859 * dayMs)
+    })
+
     test('a step of retention is bounded, and repeating it ends', async () => {
       const { engine, alice, bob } = await openWithMembers(open)
       await sendMany(engine, { from: alice, to: bob, count: 50, receipts: false })

@@ -58,7 +58,7 @@ interface TestClock extends Runtime {
 
 export const engines: readonly { readonly name: string; readonly open: () => Promise<Engine> }[] = [
   { name: 'SQLite', open: openSqlite },
-  { name: 'PostgreSQL', open: openPostgres },
+  { name: 'PostgreSQL', open: () => openPostgres() },
 ]
 
 async function openSqlite(): Promise<Engine> {
@@ -99,10 +99,13 @@ async function openSqlite(): Promise<Engine> {
   }
 }
 
-export async function openPostgres(): Promise<Engine> {
-  const url = await freshDatabase()
+/** @param databaseUrl of a database that the test has; one of the shared cluster unless it is told */
+export async function openPostgres(databaseUrl?: string): Promise<Engine> {
+  const url = databaseUrl ?? (await freshDatabase())
   const clock = createClock()
   const outside = new pg.Client({ connectionString: url })
+  // A database that crashes takes it along.
+  outside.on('error', () => undefined)
   await outside.connect()
   let store = await PostgresStore.open({ url, runtime: clock })
   onTestFinished(async () => {

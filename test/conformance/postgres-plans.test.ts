@@ -3,6 +3,8 @@
  * they ask for is quick, too, when tables have grown since they were last analysed, and look empty to the planner. Jobs
  * may rely on them.
  */
+
+import { prepare, type Session } from '@claudemesh/storage/postgres'
 import { expect, onTestFinished, test } from 'vitest'
 import { acceptAll } from '../../apps/broker/src/store/postgres/accept/accept.ts'
 import {
@@ -12,9 +14,8 @@ import {
 } from '../../apps/broker/src/store/postgres/deliveries/deliveries.ts'
 import { readHistory } from '../../apps/broker/src/store/postgres/deliveries/statements.ts'
 import { leave } from '../../apps/broker/src/store/postgres/departure/depart.ts'
-import { Pool } from '../../apps/broker/src/store/postgres/pool.ts'
+import { openPool } from '../../apps/broker/src/store/postgres/open-pool.ts'
 import { expireMessages } from '../../apps/broker/src/store/postgres/retention/expire-messages.ts'
-import { prepare, type Session } from '../../apps/broker/src/store/postgres/session.ts'
 import { ask } from '../support/postgres.ts'
 import { openPostgres } from './engines.ts'
 import { makeItem, openWithMembers, sendMany, subscribe } from './scenario.ts'
@@ -41,7 +42,7 @@ for (const analysed of [false, true]) {
 async function measureAll(analysed: boolean): Promise<Readonly<Record<string, number>>> {
   const { engine, alice, bob, carol } = await openWithMembers(openPostgres)
   if (!('databaseUrl' in engine.database)) throw new Error('this engine has a database')
-  const pool = new Pool(engine.database.databaseUrl)
+  const pool = openPool(engine.database.databaseUrl)
   onTestFinished(() => pool.close())
   await subscribe(engine, bob, 'news')
   for (const to of [bob, carol]) {

@@ -1,9 +1,12 @@
 /** What the engine for a team asks of its server, and what it does when brokers start, wait for each other, or may not write. */
 import { readdirSync } from 'node:fs'
+import { prepare } from '@claudemesh/storage/postgres'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemRuntime } from '../../apps/broker/src/runtime.ts'
+import { openPool } from '../../apps/broker/src/store/postgres/open-pool.ts'
 import { PostgresStore } from '../../apps/broker/src/store/postgres/postgres-store.ts'
+import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { ask, emptyDatabase } from '../support/postgres.ts'
 import { RawMesh } from '../support/raw-mesh.ts'
@@ -42,6 +45,23 @@ describe('the schema', () => {
     const tables = await ask(url, `SELECT relname FROM pg_class WHERE relnamespace = 'mesh'::regnamespace`)
     expect(tables).toEqual([{ relname: 'audit_log' }])
   })
+
+  test.each(['postgres.migration.recorded:2', 'postgres.migration.before_commit'])(
+    'whose broker was killed at %s is as it was before all migrations, and made by the next start',
+    async (point) => {
+      const url = await emptyDatabase()
+      const environment = { CLAUDEMESH_CRASH_AT: point }
+      const killed = startChild('crash/children/store-operation.mjs', [url, 'ping', '[]'], { environment })
+      expect(await killed.exited).toMatchObject({ signal: 'SIGKILL', stderr: '' })
+      await eventually('the server has noticed', async () => {
+        const others = 'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()'
+        return (await ask(url, others)).length === 0
+      })
+      expect(await ask(url, `SELECT 1 FROM pg_namespace WHERE nspname = 'mesh'`)).toEqual([])
+      await (await open(url)).ping()
+      expect(await ask(url, 'SELECT version FROM mesh.schema_migration')).toHaveLength(migrations.length)
+    },
+  )
 
   test('that is up to date needs no right to make tables', async () => {
     const url = await emptyDatabase()
@@ -86,6 +106,41 @@ describe('a server', () => {
       code: 'storage_unavailable',
       message: expect.stringMatching(says),
     })
+  })
+
+  test.each([
+    { what: 'fails', body: `BEGIN RAISE 'not allowed'; END`, says: /connection/ },
+    { what: 'is ignored', body: `BEGIN RETURN 'off'; END`, says: /synchronous_commit/ },
+  ])('on which the setting of a connection $what is not used: nothing would be known to be durable', async (row) => {
+    const url = await emptyDatabase()
+    await (await open(url)).ping()
+    await ask(
+      url,
+      `CREATE FUNCTION public.set_config(name text, value text, is_local boolean) RETURNS text LANGUAGE plpgsql AS $$ ${row.body} $$;
+       DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`,
+    )
+    const store = await open(url)
+    const refusal = { code: 'storage_unavailable', message: expect.stringMatching(row.says) }
+    await expect(store.ping()).rejects.toMatchObject(refusal)
+    const somebody = { meshId: 'mesh', memberId: 'member' }
+    const profile = { summary: null, activity: null, visible: true }
+    await expect(store.setProfile(somebody, profile)).rejects.toMatchObject(refusal)
+    // It is found out for each connection: nobody has to start the broker again.
+    await ask(url, 'DROP FUNCTION public.set_config')
+    await store.ping()
+  })
+
+  test('whose default is to acknowledge what is in memory only is told otherwise on every connection', async () => {
+    const url = await emptyDatabase()
+    await ask(
+      url,
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$`,
+    )
+    const pool = openPool(url)
+    onTestFinished(() => pool.close())
+    const shown = prepare('SHOW synchronous_commit')
+    expect(await pool.read((session) => session.query(shown))).toEqual([{ synchronous_commit: 'on' }])
+    expect(await pool.write((session) => session.query(shown))).toEqual([{ synchronous_commit: 'on' }])
   })
 
   test('that takes no writes is not ready, and says why', async () => {

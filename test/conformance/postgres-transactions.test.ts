@@ -1,11 +1,12 @@
 /** What the engine for a team promises beyond the suites: many brokers at once, and transactions that do not go through. */
+
+import type { Pool, Session } from '@claudemesh/storage/postgres'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemRuntime } from '../../apps/broker/src/runtime.ts'
 import { acceptAll } from '../../apps/broker/src/store/postgres/accept/accept.ts'
 import { acknowledgeAll } from '../../apps/broker/src/store/postgres/deliveries/deliveries.ts'
-import { Pool } from '../../apps/broker/src/store/postgres/pool.ts'
+import { openPool } from '../../apps/broker/src/store/postgres/open-pool.ts'
 import { PostgresStore } from '../../apps/broker/src/store/postgres/postgres-store.ts'
-import type { Session } from '../../apps/broker/src/store/postgres/session.ts'
 import type { AcceptItem, AcceptOutcome } from '../../apps/broker/src/store/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { ask } from '../support/postgres.ts'
@@ -171,7 +172,7 @@ describe('a transaction that does not go through', () => {
     const store = await openStore(proxy.url)
     const item = makeItem(engine, alice, { kind: 'dm', ref: bob.memberId })
     await store.ping()
-    proxy.loseNextCommit()
+    void proxy.breakNextCommit({ moment: 'behind', meanwhile: async () => undefined })
     const [lost] = await store.acceptBatch([item])
     expect(codeOf(lost)).toBe('storage_unavailable')
     const [again] = await store.acceptBatch([{ ...item, brokerMessageId: engine.clock.nextId() }])
@@ -216,7 +217,7 @@ describe('a batch', () => {
   test('takes as many round trips as one message does', async () => {
     const { engine, url, alice, bob } = await openScene()
     await subscribe(engine, bob, 'news')
-    const pool = new Pool(url)
+    const pool = openPool(url)
     onTestFinished(() => pool.close())
     const rounds: number[][] = []
     for (const size of [1, 256]) {

@@ -61,6 +61,25 @@ for (const { name, open } of engines) {
       expect(await take(engine, bob)).toEqual([])
     })
 
+    test('what a clock put off that was ahead can be taken when that is noticed, and nothing else', async () => {
+      const { engine, alice, bob } = await openQueue()
+      engine.clock.advance(700 * dayMs)
+      await enqueue(engine, alice, [{}, {}])
+      const [leased, returned] = await take(engine, bob)
+      if (leased === undefined || returned === undefined) throw new Error('both can be taken')
+      await settle(engine, bob, [returned], { action: 'nack', delayMs: dayMs })
+      engine.clock.advance(-700 * dayMs)
+      await enqueue(engine, alice, [{}])
+      await settle(engine, bob, [await takeOne(engine, bob)], { action: 'nack', delayMs: 6 * dayMs })
+      expect(await take(engine, bob)).toEqual([])
+      const bringNear = () => {
+        const now = engine.clock.now()
+        return engine.store.queues.bringNear({ latest: now + 7 * dayMs, now, rowsMax: 10 })
+      }
+      expect([await bringNear(), await bringNear()]).toEqual([2, 0])
+      expect((await take(engine, bob)).map(({ id }) => id).sort()).toEqual([leased.id, returned.id].sort())
+    })
+
     test('what is returned can be taken after the delay, and by the returned lease nothing is settled', async () => {
       const { engine, alice, bob, carol } = await openQueue()
       const [id] = await enqueue(engine, alice, [{}])

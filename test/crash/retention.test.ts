@@ -24,6 +24,10 @@ test('broker at broker.retention.before-commit: the message is still there, then
     const sender = await RawMember.connect(url, mesh.founder)
     stepBack(2 * dayMs)
     expect(await sender.postOne(sent)).toMatchObject({ status: 201 })
+    // Something newer, so that it is plain that two days have gone by.
+    stepBack(-2 * dayMs)
+    const newer = message({ to: { kind: 'dm', ref: mesh.founder.memberId }, receipts: false })
+    expect(await sender.postOne(newer)).toMatchObject({ status: 201 })
   })
 
   const killed = run(data, { CLAUDEMESH_CRASH_AT: 'broker.retention.before-commit' })

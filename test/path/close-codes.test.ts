@@ -2,9 +2,9 @@
 import type { OutboxDetail } from '@claudemesh/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { type TestMember, TestMesh } from '../support/mesh.ts'
-import { ScriptedBroker, type ScriptedConnection } from '../support/scripted-broker.ts'
-import { answerTruthfully } from '../support/scripted-directory.ts'
+import type { TestMember, TestMesh } from '../support/mesh.ts'
+import type { ScriptedBroker, ScriptedConnection } from '../support/scripted-broker.ts'
+import { startScriptedMesh } from '../support/scripted-directory.ts'
 
 const featureFault = { feature: 'client_message_id_dedupe', detail: 'told by the test' }
 
@@ -23,11 +23,7 @@ describe('a daemon whose broker closes the connection with', () => {
   let broker: ScriptedBroker
 
   beforeAll(async () => {
-    mesh = await TestMesh.start(['alice', 'bob'], { startMembers: false })
-    bobId = (JSON.parse(mesh.member('bob').cli(['whoami', '--json'])) as { member_id: string }).member_id
-    await mesh.broker.kill()
-    broker = await ScriptedBroker.start({ port: mesh.broker.port, answer: answerTruthfully(mesh) })
-    alice = mesh.member('alice')
+    ;({ mesh, broker, alice, bobId } = await startScriptedMesh())
   }, 60_000)
 
   afterAll(async () => {

@@ -5,9 +5,9 @@ import { type BrokerFrame, encodeEnvelope, type Frame, type OutboxDetail, type S
 import { PairwiseKeys, seal } from '@claudemesh/sealing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { type TestMember, TestMesh } from '../support/mesh.ts'
-import { ScriptedBroker, type ScriptedConnection } from '../support/scripted-broker.ts'
-import { answerTruthfully, recordOf } from '../support/scripted-directory.ts'
+import type { TestMember, TestMesh } from '../support/mesh.ts'
+import type { ScriptedBroker, ScriptedConnection } from '../support/scripted-broker.ts'
+import { recordOf, startScriptedMesh } from '../support/scripted-directory.ts'
 
 const messageIdOf = (n: number) => `01JZZZZZZZZZZZZZZZZZZZZZ${String(n).padStart(2, '0')}`
 
@@ -19,11 +19,7 @@ describe('a daemon whose broker', () => {
   let connection: ScriptedConnection
 
   beforeEach(async () => {
-    mesh = await TestMesh.start(['alice', 'bob'], { startMembers: false })
-    bobId = (JSON.parse(mesh.member('bob').cli(['whoami', '--json'])) as { member_id: string }).member_id
-    await mesh.broker.kill()
-    broker = await ScriptedBroker.start({ port: mesh.broker.port, answer: answerTruthfully(mesh) })
-    alice = mesh.member('alice')
+    ;({ mesh, broker, alice, bobId } = await startScriptedMesh())
     await alice.start()
     connection = await broker.accepted()
   }, 60_000)

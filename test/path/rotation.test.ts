@@ -1,6 +1,13 @@
 /** New keys for a member in a mesh that goes on: nothing is lost, whatever interrupts it. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { beginRotation, generateMemberKeys, readMeshFile } from '@claudemesh/identity'
+import {
+  generateMemberKeys,
+  readKeyFile,
+  readMeshFile,
+  rotateMember,
+  writeKeyFile,
+  writeMeshFile,
+} from '@claudemesh/identity'
 import { type Identity, limits, meshFilePath, type OutboxDetail } from '@claudemesh/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { requestAt } from '../support/daemon-in-process.ts'
@@ -139,10 +146,7 @@ describe('a rotation', { timeout: 180_000 }, () => {
   test('is refused when peers would accept no more of them, before anything changes, with the way out', async () => {
     await bob.kill()
     const paths = { ...rotationPathsOf(bob), mesh: meshFilePath(bob.home, meshSlug) }
-    const rotated = readMeshFile(paths.mesh).chain.filter((each) => each.kind === 'member' && each.epoch > 0).length
-    for (let count = rotated; count < limits.chainRotationsMax; count += 1) {
-      beginRotation(paths, { newKeys: generateMemberKeys(), now: Date.now() })
-    }
+    rotateUntilEpoch(limits.chainRotationsMax, paths)
     await bob.start()
     const before = await identityOf(bob)
     expect(before).toMatchObject({ epoch: limits.chainRotationsMax, rotations_left: 0 })
@@ -269,6 +273,20 @@ describe('a new local token', () => {
     expect(await statusWith('x'.repeat(43))).toBe(401)
   })
 })
+
+/** As that many rotations would leave the files of a member, each of which takes its time on the disk. */
+function rotateUntilEpoch(epoch: number, paths: { readonly keypair: string; readonly mesh: string }): void {
+  const file = readMeshFile(paths.mesh)
+  let { chain } = file
+  let keys = readKeyFile(paths.keypair)
+  while (chain[0]?.kind === 'member' && chain[0].epoch < epoch) {
+    const newKeys = generateMemberKeys()
+    chain = rotateMember({ chain, keys, newKeys, now: Date.now() })
+    keys = newKeys
+  }
+  writeKeyFile(paths.keypair, keys)
+  writeMeshFile(paths.mesh, { ...file, chain })
+}
 
 /** The files that a rotation changes in the directory of a daemon. */
 function rotationPathsOf({ paths }: TestMember) {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import { onTestFinished } from 'vitest'
 import { Daemon } from '../../apps/daemon/src/daemon.ts'
-import { LogFile } from '../../apps/daemon/src/log-file.ts'
 import { type Runtime, systemRuntime } from '../../apps/daemon/src/runtime.ts'
+import { LogFile } from '../../packages/storage/src/log-file.ts'
 import type { TestHome } from './home.ts'
 import type { HttpAnswer, HttpRequest } from './http-over-socket.ts'
 
@@ -37,6 +37,9 @@ export interface DaemonTestOptions {
 /** Starts a daemon, and ends it with the test unless the test does. */
 export async function startDaemon(host: TestHome, options: DaemonTestOptions = {}): Promise<RunningDaemon> {
   const { flags = {}, env = {}, runtime = systemRuntime() } = options
+  // A daemon sets it for its process, which here is that of other tests too.
+  const umask = process.umask()
+  onTestFinished(() => void process.umask(umask))
   const daemon = await Daemon.open({
     sources: { home: host.home, mesh: host.slug, flags: { 'log.level': 'debug', ...flags }, env },
     selfCommand: [process.execPath, '-e', ''],

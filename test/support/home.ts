@@ -1,95 +1,28 @@
-/** A home with a mesh in a temporary directory, made without the CLI: what `init` and `join` leave behind. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+/** Homes with a mesh for one test, in temporary directories. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import {
-  acceptInvite,
-  createInvite,
-  decodeInviteToken,
-  exportSeed,
-  foundMesh,
-  generateMemberKeys,
-  generateSigningKeyPair,
-  type MemberKeys,
-  type MeshFile,
-  writeKeyFile,
-  writeMeshFile,
-} from '@claudemesh/identity'
-import { createIdSource, type DaemonPaths, daemonPaths, meshFilePath } from '@claudemesh/protocol'
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { foundHomeAt, type HomeOptions, joinHomeAt, type TestHome } from './home-files.ts'
 
-export interface TestHome {
-  readonly home: string
-  readonly slug: string
-  readonly paths: DaemonPaths
-  readonly keys: MemberKeys
-  readonly meshFile: MeshFile
-}
+export type { TestHome } from './home-files.ts'
 
-export interface HomeOptions {
-  readonly slug?: string
-  readonly name?: string
-  /** Default: an address at which nobody listens. */
-  readonly brokerUrl?: string
+interface Where {
   /** Default: a new directory below the temp directory, removed when the test is over. */
   readonly directory?: string
 }
 
-const nextId = createIdSource(() => Date.now())
-/** The discard port: nothing answers there. */
-const nobody = 'ws://127.0.0.1:9'
-const msPerDay = 86_400_000
-
 /** A home whose member founded the mesh. */
-export function foundHome(options: HomeOptions = {}): TestHome {
-  const { slug = 'home', name = 'founder', brokerUrl = nobody } = options
-  const keys = generateMemberKeys()
-  const root = generateSigningKeyPair()
-  const { mesh, chain } = foundMesh({ slug, name, meshId: nextId(), now: Date.now(), keys, root })
-  const memberId = keys.signing.publicKey
-  const broker = { url: brokerUrl, local: false }
-  return writeHome(options, { keys, meshFile: { mesh, rootSeed: exportSeed(root), broker, name, memberId, chain } })
+export function foundHome(options: HomeOptions & Where = {}): TestHome {
+  return foundHomeAt(options.directory ?? temporaryDirectory(), options)
 }
 
 /** The home of another member of the same mesh, joined by an invite of the first. */
-export function joinHome(host: TestHome, options: Omit<HomeOptions, 'slug'> & { readonly name: string }): TestHome {
-  const now = Date.now()
-  const { mesh, chain: issuerChain, broker } = host.meshFile
-  const { token } = createInvite({
-    mesh,
-    brokerUrl: options.brokerUrl ?? broker.url,
-    issuer: { signing: host.keys.signing, chain: issuerChain },
-    inviteId: nextId(),
-    role: 'member',
-    uses: 1,
-    notBefore: now,
-    notAfter: now + msPerDay,
-  })
-  const keys = generateMemberKeys()
-  const invite = decodeInviteToken(token)
-  const chain = acceptInvite({ invite, name: options.name, keys, now })
-  const meshFile: MeshFile = {
-    mesh,
-    rootSeed: null,
-    broker: { url: invite.brokerUrl, local: false },
-    name: options.name,
-    memberId: keys.signing.publicKey,
-    chain,
-  }
-  return writeHome({ ...options, slug: host.slug }, { keys, meshFile })
-}
-
-function writeHome(options: HomeOptions, content: { keys: MemberKeys; meshFile: MeshFile }): TestHome {
-  const { slug = 'home' } = options
-  const home = options.directory ?? temporaryDirectory()
-  const paths = daemonPaths(home, slug)
-  const meshPath = meshFilePath(home, slug)
-  for (const directory of [dirname(meshPath), paths.directory]) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-  }
-  writeMeshFile(meshPath, content.meshFile)
-  writeKeyFile(paths.keypair, content.keys)
-  return { home, slug, paths, ...content }
+export function joinHome(
+  host: TestHome,
+  options: Omit<HomeOptions, 'slug'> & Where & { readonly name: string },
+): TestHome {
+  return joinHomeAt(options.directory ?? temporaryDirectory(), host, options)
 }
 
 function temporaryDirectory(): string {

@@ -17,8 +17,10 @@ export class ManagedProcess {
   #ending: Ending | null = null
   readonly ended: Promise<Ending>
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [claudemeshBin, ...args], {
+  /** @param launcher program and first arguments that run a command somewhere else than right here */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>, launcher: readonly string[] = []) {
+    const [program, ...rest] = [...launcher, process.execPath, claudemeshBin, ...args] as [string, ...string[]]
+    this.#child = spawn(program, rest, {
       env: { ...cleanEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

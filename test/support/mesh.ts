@@ -1,6 +1,7 @@
 /**
  * A mesh on this machine: a broker and members, each a real process of the built command, in one temporary directory.
- * Nothing here looks inside the product: it speaks HTTP on the sockets, runs the CLI, and kills.
+ * Nothing here looks inside the product: it speaks HTTP on the sockets, runs the CLI, and kills. Only the homes are
+ * written without it; `init` and `join` are tested where the CLI is.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { daemonPaths, type Health, type InboxPage, type Message } from '@claudemesh/protocol'
 import { eventually } from './eventually.ts'
+import { foundHomeAt, joinHomeAt } from './home-files.ts'
 import { type HttpAnswer, type HttpRequest, requestOverSocket } from './http-over-socket.ts'
 import { claudemeshBin, cleanEnvironment, ManagedProcess } from './managed-process.ts'
 
@@ -19,6 +21,16 @@ export interface StartOptions {
   readonly crashAt?: string
   readonly env?: Readonly<Record<string, string>>
 }
+
+/** Where the processes of a mesh run when it is not right here, e.g. behind a recorder. */
+export interface Place {
+  /** Program and first arguments that run a command there. */
+  readonly launcher: readonly string[]
+  /** The path by which this process reaches one of theirs. */
+  view(path: string): string
+}
+
+const here: Place = { launcher: [], view: (path) => path }
 
 export interface MeshOptions {
   /** Called with each member's name and home before anything is in that home. */
@@ -41,23 +53,27 @@ export class TestMesh {
     await mesh.broker.start()
     const [founder, ...others] = mesh.members
     if (founder === undefined) throw new Error('a mesh has a founder')
-    founder.cli(['init', '--mesh', meshSlug, '--name', founder.name, '--broker', mesh.broker.url])
-    for (const other of others) {
-      const { token } = JSON.parse(founder.cli(['invite', 'create', '--mesh', meshSlug, '--json'])) as { token: string }
-      other.cli(['join', '-', '--name', other.name], token)
-    }
+    // As the CLI completes it.
+    const brokerUrl = `${mesh.broker.url}/v1/ws`
+    const founded = foundHomeAt(founder.home, { slug: meshSlug, name: founder.name, brokerUrl })
+    for (const { home, name } of others) joinHomeAt(home, founded, { name })
     if (options.startMembers === false) return mesh
     await Promise.all(mesh.members.map((member) => member.start()))
     await Promise.all(mesh.members.map((member) => member.knows(names)))
     return mesh
   }
 
+  /** A mesh whose files are there, and whose processes do not run. */
+  static at(directory: string, names: readonly string[], { port }: { readonly port: number }): TestMesh {
+    return new TestMesh(names, { port, broker: undefined, directory })
+  }
+
   private constructor(
     names: readonly string[],
-    { port, broker }: { readonly port: number; readonly broker: TestBroker | undefined },
+    o: { readonly port: number; readonly broker: TestBroker | undefined; readonly directory?: string },
   ) {
-    this.directory = mkdtempSync(join(tmpdir(), 'cm-'))
-    this.broker = broker ?? new TestBroker(join(this.directory, 'broker'), port)
+    this.directory = o.directory ?? mkdtempSync(join(tmpdir(), 'cm-'))
+    this.broker = o.broker ?? new TestBroker(join(this.directory, 'broker'), o.port)
     this.members = names.map((name) => new TestMember(name, join(this.directory, name)))
   }
 
@@ -67,9 +83,19 @@ export class TestMesh {
     return found
   }
 
+  /** From their next start on the processes run there; null: right here. */
+  moveTo(place: Place | null): void {
+    for (const part of [this.broker, ...this.members]) part.place = place ?? here
+  }
+
+  /** Kills what runs. */
+  async kill(): Promise<void> {
+    await Promise.all([this.broker.kill(), ...this.members.map((member) => member.kill())])
+  }
+
   /** Kills what runs and removes every file. */
   async end(): Promise<void> {
-    await Promise.all([this.broker.kill(), ...this.members.map((member) => member.kill())])
+    await this.kill()
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
 }
@@ -77,6 +103,7 @@ export class TestMesh {
 /** What broker and daemon have in common: one process at a time, started and killed at will. */
 class Restartable {
   protected process: ManagedProcess | null = null
+  place: Place = here
 
   get running(): ManagedProcess {
     if (this.process === null) throw new Error('it was not started')
@@ -104,7 +131,7 @@ export class TestBroker extends Restartable {
   async start(options: StartOptions = {}): Promise<void> {
     await this.kill()
     const args = ['broker', 'start', '--data', this.data, '--host', '127.0.0.1', '--port', String(this.port)]
-    this.process = new ManagedProcess(args, environmentOf(options))
+    this.process = new ManagedProcess(args, environmentOf(options), this.place.launcher)
     const { process } = this
     await eventually('the broker listens', () => {
       if (process.ending !== null) throw new Error(`the broker ended: ${process.output}`)
@@ -133,7 +160,8 @@ export class TestMember extends Restartable {
   async start(options: StartOptions = {}): Promise<void> {
     await this.kill()
     const env = { ...environmentOf(options), CLAUDEMESH_HOME: this.home }
-    this.process = new ManagedProcess(['daemon', 'start', '--foreground', '--mesh', meshSlug], env)
+    const args = ['daemon', 'start', '--foreground', '--mesh', meshSlug]
+    this.process = new ManagedProcess(args, env, this.place.launcher)
     const { process } = this
     await eventually(`the daemon of ${this.name} answers`, async () => {
       if (process.ending?.signal === 'SIGKILL' && options.crashAt !== undefined) return true
@@ -143,7 +171,7 @@ export class TestMember extends Restartable {
   }
 
   request(request: HttpRequest): Promise<HttpAnswer> {
-    return requestOverSocket(this.socket, request)
+    return requestOverSocket(this.place.view(this.socket), request)
   }
 
   /** One attempt. */
@@ -210,7 +238,11 @@ export class TestMember extends Restartable {
     input = '',
     environment: Readonly<Record<string, string>> = {},
   ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [claudemeshBin, ...args], {
+    const [program, ...rest] = [...this.place.launcher, process.execPath, claudemeshBin, ...args] as [
+      string,
+      ...string[],
+    ]
+    const { status, stdout, stderr } = spawnSync(program, rest, {
       env: { ...cleanEnvironment(), CLAUDEMESH_HOME: this.home, ...environment },
       input,
       encoding: 'utf8',

@@ -69,11 +69,6 @@ export class Balancer {
     this.#server.close()
   }
 
-  /** Ends every connection, as a network does that fails. */
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy()
-  }
-
   #connect(near: Socket, place: number, attempts: number): void {
     const port = this.targets[place % this.targets.length]
     if (port === undefined || attempts === 0) {

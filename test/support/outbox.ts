@@ -4,7 +4,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { Outbox, type OutboxDraft, type OutboxRow, type SealedMessage } from '../../apps/daemon/src/outbox/outbox.ts'
+import { Outbox, type OutboxDraft, type SealableRow, type SealedMessage } from '../../apps/daemon/src/outbox/outbox.ts'
 import type { Runtime } from '../../apps/daemon/src/runtime.ts'
 import {
   createIdSource,
@@ -113,7 +113,7 @@ export function draftOf(runtime: Runtime, fields: Partial<OutboxDraft> & { reado
 }
 
 /** Stands for sealing where its bytes do not matter: they are the contents, under their own fingerprint. */
-export function sealPlainly(row: OutboxRow): SealedMessage {
+export function sealPlainly(row: SealableRow): SealedMessage {
   const sealed = row.payload ?? Buffer.alloc(0)
   const { destinationKind: kind, destinationRef: ref, replyToId, priority } = row
   const fingerprint = wireFingerprint({ destination: { kind, ref }, replyToId, priority, sealed })

@@ -10,6 +10,7 @@ import {
   readdirSync,
   realpathSync,
   rmSync,
+  statfsSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -17,6 +18,9 @@ import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+/** Where Linux keeps files in memory. */
+const memory = '/dev/shm'
+const clusterBytesMax = 1024 ** 3
 /** PostgreSQL does not run as root. */
 const nobody = 65_534
 
@@ -44,7 +48,7 @@ export class PostgresCluster {
       `unix_socket_directories = '${options.directory}'`,
       'max_connections = 300',
       'max_wal_size = 256MB',
-      ...(options.durable ? [] : ['fsync = off', 'full_page_writes = off']),
+      ...(options.durable ? [] : ['fsync = off', 'full_page_writes = off', 'autovacuum = off']),
     ]
     appendFileSync(join(cluster.#data, 'postgresql.conf'), `${settings.join('\n')}\n`)
     await cluster.restart()
@@ -92,16 +96,33 @@ export class PostgresCluster {
   }
 }
 
-/** A directory that a cluster may be made in, short enough for the path of a socket. */
-export function makeClusterDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'claudemesh-pg-'))
+/**
+ * A directory that a cluster may be made in, short enough for the path of a socket.
+ *
+ * @param o.crashes of the server are to come, whose recoveries sync every file: in memory that costs nothing, and a crash of
+ *   a process takes nothing from it
+ */
+export function makeClusterDirectory(o: { readonly crashes: boolean } = { crashes: false }): string {
+  const directory = mkdtempSync(join(o.crashes && hasRoom(memory) ? memory : tmpdir(), 'claudemesh-pg-'))
   if (process.getuid?.() === 0) chownSync(directory, nobody, nobody)
   return directory
+}
+
+function hasRoom(directory: string): boolean {
+  if (!existsSync(directory)) return false
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize > clusterBytesMax
 }
 
 /** Of the database that the cluster in a directory has from the start. */
 export function clusterUrl(directory: string): string {
   return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(directory)}`
+}
+
+/** A program that comes with PostgreSQL, of the version that clusters here are made with; null where it is not shipped. */
+export function findProgram(name: string): string | null {
+  const path = join(findPrograms(), name)
+  return isProgram(path) ? path : null
 }
 
 /** The directory of `initdb`: of the system, or of the development dependency that ships PostgreSQL. */

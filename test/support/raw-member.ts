@@ -246,11 +246,16 @@ export function makeHello(
     member_id: memberId,
     chain: [...(options.chain ?? identity.chain)],
     daemon_version: '0.0.0',
-    host_fingerprint: createHash('sha256').update(identity.memberId).digest('hex'),
+    host_fingerprint: hostFingerprintOf(identity.memberId),
     origin,
     options: connection,
     signature: options.signature ?? signature,
   }
+}
+
+/** A member comes from the same host every time. */
+export function hostFingerprintOf(memberId: string): string {
+  return createHash('sha256').update(memberId).digest('hex')
 }
 
 /** A message with its fingerprint. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -18,4 +18,13 @@ export function writeMigrations(directory: string, sqlByFileName: Readonly<Recor
   mkdirSync(schema, { mode: 0o700 })
   for (const [name, sql] of Object.entries(sqlByFileName)) writeFileSync(join(schema, name), sql)
   return pathToFileURL(`${schema}/`)
+}
+
+/**
+ * The same, where the machine has it in memory: for files that are thrown away at once, whose fsyncs are to cost nothing.
+ */
+export function memoryDirectory(): string {
+  const path = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'claudemesh-test-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
 }

@@ -1,4 +1,4 @@
-/** Reads WebSocket frames out of a stream of bytes (RFC 6455), and writes text frames as a server does. */
+/** Reads WebSocket frames out of a stream of bytes (RFC 6455), and writes frames, also such as nobody should. */
 
 export interface WireFrame {
   readonly opcode: number
@@ -53,10 +53,29 @@ function readFrame(bytes: Buffer): WireFrame | null {
 
 /** One whole text message, unmasked: as a server sends it. */
 export function encodeTextFrame(text: string): Buffer {
-  const payload = Buffer.from(text, 'utf8')
-  const head = Buffer.alloc(10)
-  head.writeUInt8(0x80 | textOpcode)
-  head.writeUInt8(127, 1)
-  head.writeBigUInt64BE(BigInt(payload.length), 2)
-  return Buffer.concat([head, payload])
+  return encodeFrame({ opcode: textOpcode, payload: text, masked: false })
+}
+
+/** One frame as a client sends it, except where it is told otherwise. */
+export function encodeFrame(o: {
+  readonly opcode: number
+  readonly payload: string | Buffer
+  readonly masked?: boolean
+  /** False: more of the message is to come. */
+  readonly fin?: boolean
+  /** The three reserved bits, 0x40 to 0x10. */
+  readonly reserved?: number
+  /** What the frame says of its length, when it lies. */
+  readonly length?: bigint
+}): Buffer {
+  const { opcode, masked = true, fin = true, reserved = 0 } = o
+  const payload = Buffer.from(o.payload)
+  const length = o.length ?? BigInt(payload.length)
+  const short = length < 126n
+  const head = Buffer.alloc(short ? 2 : 10)
+  head.writeUInt8((fin ? 0x80 : 0) | reserved | opcode)
+  head.writeUInt8((masked ? 0x80 : 0) | (short ? Number(length) : 127), 1)
+  if (!short) head.writeBigUInt64BE(length, 2)
+  // A mask of zeros leaves the payload as it is.
+  return Buffer.concat([head, Buffer.alloc(masked ? 4 : 0), payload])
 }
