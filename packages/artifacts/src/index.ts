@@ -23,6 +23,8 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './dataplane/spi.ts'
+export type { ReceiveOptions } from './dataplane/spool/receive.ts'
+export { Spool, type SpooledBlob } from './dataplane/spool/spool.ts'
 export type { Event } from './events/event.ts'
 export type { ReplayResult } from './events/replay.ts'
 export type { TailOptions } from './events/tail.ts'

@@ -114,6 +114,18 @@ export const artifactStoreErrors = {
     title: 'The bytes are in cold storage',
     hint: 'Restore the object in its storage first.',
   },
+  upload_not_found: {
+    status: 404,
+    retryable: false,
+    title: 'There is no such upload',
+    hint: 'Begin a new one; an upload ends 24 hours after its last byte.',
+  },
+  upload_busy: {
+    status: 409,
+    retryable: true,
+    title: 'Somebody else sends bytes of the upload',
+    hint: 'Wait until that has ended, then ask how many bytes there are.',
+  },
   log_gap: {
     status: 500,
     retryable: false,

@@ -1,11 +1,18 @@
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, rm } from 'node:fs/promises'
-import { toArtifactError } from '../io-error.ts'
+import { errnoOf, toArtifactError } from '../io-error.ts'
 import type { StagedBlob } from '../spi.ts'
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
 /** Read-only from the start: what is published never changes, and its writer has the open file. */
 const objectMode = 0o400
+
+/** How a file that is there already is taken. */
+interface Present {
+  readonly sizeBytes: number
+  readonly flags: number
+  readonly prepare: (handle: FileHandle) => Promise<void>
+}
 
 /** A file that is being written in the staging directory, and belongs to nobody but its writer. */
 export class StagedFile implements StagedBlob {
@@ -26,6 +33,49 @@ export class StagedFile implements StagedBlob {
     try {
       return new StagedFile(path, await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, objectMode))
     } catch (error) {
+      throw toArtifactError(error)
+    }
+  }
+
+  /**
+   * Goes on with a file of which so many bytes are known to be there; what comes after them is dropped.
+   *
+   * @returns null when there are fewer
+   * @throws ArtifactError `storage_io`
+   */
+  static async reopen(path: string, sizeBytes: number): Promise<StagedFile | null> {
+    return StagedFile.#openPresent(path, {
+      sizeBytes,
+      flags: O_WRONLY,
+      prepare: (handle) => handle.truncate(sizeBytes),
+    })
+  }
+
+  /**
+   * Takes a file that is complete, to be published and never changed again.
+   *
+   * @returns null when it has fewer bytes
+   * @throws ArtifactError `storage_io`
+   */
+  static async adopt(path: string, sizeBytes: number): Promise<StagedFile | null> {
+    return StagedFile.#openPresent(path, { sizeBytes, flags: O_RDONLY, prepare: (handle) => handle.chmod(objectMode) })
+  }
+
+  static async #openPresent(path: string, o: Present): Promise<StagedFile | null> {
+    let handle: FileHandle | null = null
+    try {
+      handle = await open(path, o.flags | O_NOFOLLOW)
+      if ((await handle.stat()).size < o.sizeBytes) {
+        await handle.close()
+        return null
+      }
+      await o.prepare(handle)
+      const staged = new StagedFile(path, handle)
+      staged.#sizeBytes = o.sizeBytes
+      return staged
+    } catch (error) {
+      await handle?.close()
+      if (errnoOf(error) === 'ENOENT') return null
       throw toArtifactError(error)
     }
   }
@@ -56,9 +106,14 @@ export class StagedFile implements StagedBlob {
     await this.#close()
   }
 
+  /** Makes the bytes written so far durable, and leaves the file open. A failure is for ever, as that of `finish`. */
+  async sync(): Promise<void> {
+    await this.#attempt(() => this.#handle.datasync())
+  }
+
   /** Gives the file a second name, which a rename can take away while this one stays. @returns it */
   async duplicate(): Promise<string> {
-    const path = `${this.path}-kept`
+    const path = secondName(this.path)
     this.#duplicate = path
     await rm(path, { force: true })
     await link(this.path, path)
@@ -75,10 +130,28 @@ export class StagedFile implements StagedBlob {
     if (this.#failure !== null) throw this.#failure
   }
 
+  /** Closes the file, whatever came of it, and drops what comes after so many bytes, as far as that can be done. */
+  async cut(sizeBytes: number): Promise<void> {
+    // What cannot be dropped now is dropped when the file is opened again.
+    await this.#handle.truncate(sizeBytes).catch(() => undefined)
+    await this.#close()
+  }
+
+  /** Closes the file, whatever came of it, and leaves it where it is. */
+  async release(): Promise<void> {
+    await this.#close()
+  }
+
   async discard(): Promise<void> {
     await this.#close()
     await rm(this.path, { force: true })
     if (this.#duplicate !== null) await rm(this.#duplicate, { force: true })
+  }
+
+  /** Removes a file that nobody has open, and the second name that it may have. */
+  static async remove(path: string): Promise<void> {
+    await rm(path, { force: true })
+    await rm(secondName(path), { force: true })
   }
 
   async #attempt(work: () => Promise<void>): Promise<void> {
@@ -96,4 +169,8 @@ export class StagedFile implements StagedBlob {
     this.#closed = true
     await this.#handle.close()
   }
+}
+
+function secondName(path: string): string {
+  return `${path}-kept`
 }

@@ -42,8 +42,9 @@ import type {
 } from '../../spi.ts'
 import { StagedFile } from '../../staging/staged-file.ts'
 import { StagingArea } from '../../staging/staging-area.ts'
+import { syncDirectory } from '../../sync-directory.ts'
 import { type ObjectPlace, objectPlace } from './object-path.ts'
-import { assertDirectory, Shards, syncDirectory } from './shards.ts'
+import { assertDirectory, Shards } from './shards.ts'
 
 export interface LocalBackendOptions {
   readonly backendId: string

@@ -4,10 +4,11 @@
  * A directory is durable once the one above it was synced after it was made. Which are is remembered, so that all but the
  * first object of a directory cost one sync of a directory and not four.
  */
-import { mkdir, open, realpath, rmdir } from 'node:fs/promises'
+import { mkdir, realpath, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ArtifactError } from '../../../artifact-error.ts'
 import { errnoOf } from '../../io-error.ts'
+import { syncDirectory } from '../../sync-directory.ts'
 
 export class Shards {
   readonly #durable = new Set<string>()
@@ -43,16 +44,6 @@ export class Shards {
   /** Makes them again at the next `ensure`: somebody else has removed one. */
   forget(shards: readonly string[]): void {
     for (const path of shards) this.#durable.delete(path)
-  }
-}
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 
