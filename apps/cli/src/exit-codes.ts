@@ -120,6 +120,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   upload_not_found: noInput,
   object_corrupt: io,
   range_not_satisfiable: data,
+  share_not_found: noInput,
+  share_expired: data,
   share_corrupt: data,
   backend_unavailable: tryLater,
   backend_unknown: data,

@@ -72,6 +72,18 @@ export type { Runtime } from './runtime.ts'
 export { openBlob } from './seal/open-blob.ts'
 export { type BlobSecret, newBlobSecret, type SealBlobOptions, sealBlob } from './seal/seal-blob.ts'
 export { sealedSize } from './seal/stream.ts'
+export type {
+  IncomingShare,
+  OfferedShare,
+  OutgoingShare,
+  SealedBlob,
+  SealedContent,
+  Share,
+  SharedContent,
+} from './shares/share.ts'
+export type { NewShare, Shares } from './shares/shares.ts'
+export type { ShareFilter } from './shares/statements.ts'
+export type { ShareDirection, ShareStatus } from './shares/states.ts'
 export {
   type DsseEnvelope,
   type JudgedSignature,

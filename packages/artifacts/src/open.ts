@@ -21,6 +21,7 @@ import { GarbageCollection } from './retention/collection.ts'
 import { RetentionKeeper } from './retention/retention.ts'
 import { Verification } from './retention/verification.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
+import { Shares } from './shares/shares.ts'
 import { LocalBackend } from './storage/backends/local/local-backend.ts'
 import { Backends } from './storage/backends.ts'
 
@@ -107,6 +108,7 @@ function compose(o: {
     retention: new RetentionKeeper({ log, runtime, limits }),
     verification,
     collection: new GarbageCollection({ log, plane, runtime }),
+    shares: new Shares({ log, runtime, limits }),
     gcGraceMs: config.gcGraceMs ?? gcGraceMsDefault,
     closeStorage: () => local.close(),
   })

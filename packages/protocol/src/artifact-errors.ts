@@ -260,6 +260,18 @@ export const artifactErrors = {
     title: 'There is a storage backend with this id already',
     hint: 'Use another id.',
   },
+  share_not_found: {
+    status: 404,
+    retryable: false,
+    title: 'There is no such share',
+    hint: 'List what is shared; its id is in the answer to whoever shared it.',
+  },
+  share_expired: {
+    status: 410,
+    retryable: false,
+    title: 'The shared file cannot be fetched any more',
+    hint: 'Ask the sender to share it again.',
+  },
   share_corrupt: {
     status: 502,
     retryable: false,

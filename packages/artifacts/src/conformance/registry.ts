@@ -9,6 +9,7 @@ import { packagesCases } from './registry/packages.ts'
 import { pathsCases } from './registry/paths.ts'
 import { retentionCases } from './registry/retention.ts'
 import type { RegistryCase } from './registry/scenario.ts'
+import { sharesCases } from './registry/shares.ts'
 
 export const registryCases: readonly RegistryCase[] = [
   ...packagesCases,
@@ -16,4 +17,5 @@ export const registryCases: readonly RegistryCase[] = [
   ...contentsCases,
   ...answersCases,
   ...retentionCases,
+  ...sharesCases,
 ]

@@ -24,7 +24,7 @@ export interface Event {
 /** An event that has no number yet. */
 export interface NewEvent {
   readonly event_type: string
-  readonly subject_kind: 'package' | 'file' | 'location'
+  readonly subject_kind: 'package' | 'file' | 'location' | 'share'
   readonly subject_id: string
   readonly actor: string
   /** Bytes are canonical CBOR already. */

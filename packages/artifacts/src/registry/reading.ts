@@ -203,7 +203,7 @@ function chooseLocation(locations: readonly LocationRow[]): LocationRow {
 }
 
 /** One row more was read than the page has, to know whether there is a next one. */
-function toPage<Row, Item>(
+export function toPage<Row, Item>(
   rows: readonly Row[],
   limit: number,
   toItem: (row: Row) => Item,

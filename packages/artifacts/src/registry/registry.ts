@@ -16,6 +16,7 @@ import type { ViewWriter } from '../events/views/view-writer.ts'
 import type { GarbageCollection } from '../retention/collection.ts'
 import type { RetentionKeeper } from '../retention/retention.ts'
 import type { Verification } from '../retention/verification.ts'
+import type { Shares } from '../shares/shares.ts'
 import type { BackendStatus } from '../storage/spi.ts'
 import type { Finalize } from './finalize.ts'
 import type { Ingest } from './ingest/ingest.ts'
@@ -40,6 +41,7 @@ export interface RegistryParts {
   readonly retention: RetentionKeeper
   readonly verification: Verification
   readonly collection: GarbageCollection
+  readonly shares: Shares
   readonly gcGraceMs: number
   /** Closes the backends. */
   readonly closeStorage: () => void
@@ -147,6 +149,11 @@ export class Registry {
     const { collection, gcGraceMs } = this.#parts
     const graceMs = o.graceMs ?? gcGraceMs
     return o.dryRun === true ? collection.preview({ graceMs }) : collection.collect({ graceMs, actor: o.actor })
+  }
+
+  /** What is shared with others, and what others share, step by step. */
+  get shares(): Shares {
+    return this.#parts.shares
   }
 
   tailEvents(since: number, o: TailOptions = {}) {

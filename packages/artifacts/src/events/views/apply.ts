@@ -8,6 +8,7 @@ import type { CanonicalMap, CanonicalValue } from '../../canon/value.ts'
 import type { Session } from '../../db/spi.ts'
 import { formatContentAddress, makeDigest } from '../../identity/content-address.ts'
 import type { Manifest } from '../../manifest/manifest-schema.ts'
+import { type ShareEvent, shareMoves } from '../../shares/states.ts'
 import { type Event, payloadOf } from '../event.ts'
 import * as rows from './statements.ts'
 
@@ -51,6 +52,12 @@ const appliers: Readonly<Record<string, Apply>> = {
   'v1.storage.location_verified': verifyLocation,
   'v1.storage.location_deleted': async (session, { sequence, created_at }, p) =>
     rows.setDeleted(session, { locationId: text(p, 'storage_location_id'), at: created_at, sequence }),
+  'v1.share.created': addShare,
+  'v1.share.uploaded': moveShare,
+  'v1.share.sent': moveShare,
+  'v1.share.received': addShare,
+  'v1.share.fetched': moveShare,
+  'v1.share.revoked': moveShare,
 }
 
 /**
@@ -63,8 +70,9 @@ export async function applyEvent(session: Session, event: Event): Promise<boolea
   if (apply === undefined) return false
   const payload = payloadOf(event)
   await apply(session, event, payload)
-  // Where bytes are is no change of the package that they belong to.
-  if (event.subject_kind !== 'location' && typeof payload['package_id'] === 'string') {
+  // Where bytes are and who gets them is no change of the package that they belong to.
+  const isOfPackage = event.subject_kind === 'package' || event.subject_kind === 'file'
+  if (isOfPackage && typeof payload['package_id'] === 'string') {
     await rows.touchPackage(session, payload['package_id'], event.sequence)
   }
   return true
@@ -207,6 +215,36 @@ async function verifyLocation(session: Session, event: Event, p: CanonicalMap): 
   await rows.setVerified(session, { locationId: text(p, 'storage_location_id'), status, at, sequence })
 }
 
+async function addShare(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+  const { direction, to } = shareMoves[event.event_type as 'v1.share.created' | 'v1.share.received']
+  await rows.insertRow(session, 'shares', {
+    share_id: text(p, 'share_id'),
+    direction,
+    status: to,
+    package_id: textIfAny(p, 'package_id'),
+    file_id: textIfAny(p, 'file_id'),
+    peer: text(p, 'peer'),
+    name: text(p, 'name'),
+    media_type: text(p, 'media_type'),
+    size_bytes: integer(p, 'size_bytes'),
+    content_address: text(p, 'content_address'),
+    client_message_id: text(p, 'client_message_id'),
+    created_at: event.created_at,
+    expires_at: integerOrNull(p, 'expires_at'),
+    last_event_sequence: event.sequence,
+  })
+}
+
+async function moveShare(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+  await rows.moveShare(session, {
+    shareId: text(p, 'share_id'),
+    status: shareMoves[event.event_type as ShareEvent].to,
+    packageId: textIfAny(p, 'package_id'),
+    fileId: textIfAny(p, 'file_id'),
+    sequence: event.sequence,
+  })
+}
+
 /** A member of a payload; the log holds what was checked when it was written. */
 function text(payload: CanonicalMap, member: string): string {
   const value = payload[member]
@@ -216,6 +254,11 @@ function text(payload: CanonicalMap, member: string): string {
 
 function textOrNull(payload: CanonicalMap, member: string): string | null {
   return payload[member] === null ? null : text(payload, member)
+}
+
+/** Of a member that not every event of the kind has. */
+function textIfAny(payload: CanonicalMap, member: string): string | null {
+  return payload[member] === undefined ? null : textOrNull(payload, member)
 }
 
 function integer(payload: CanonicalMap, member: string): number {

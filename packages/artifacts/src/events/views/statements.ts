@@ -139,6 +139,19 @@ export async function setDeleted(
   await session.execute(deletedText, [o.locationId, o.at, o.sequence])
 }
 
+const moveShareText = `
+  UPDATE shares
+     SET status = $2, package_id = coalesce($3, package_id), file_id = coalesce($4, file_id), last_event_sequence = $5
+   WHERE share_id = $1`
+
+/** Moves a share on; what it brought is noted when it is here. */
+export async function moveShare(
+  session: Session,
+  o: { shareId: string; status: string; packageId: string | null; fileId: string | null; sequence: number },
+): Promise<void> {
+  await session.execute(moveShareText, [o.shareId, o.status, o.packageId, o.fileId, o.sequence])
+}
+
 /** Empties a view. */
 export async function empty(session: Session, table: ViewName): Promise<void> {
   await session.execute(`DELETE FROM ${table}`)
