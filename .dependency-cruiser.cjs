@@ -15,7 +15,7 @@ require.resolve('@swc/core')
 const daemon = {
   edges: ['ipc', 'lifecycle'],
   verbs: ['send', 'receive', 'queues', 'directory', 'publish', 'link', 'operate'],
-  nouns: ['outbox', 'inbox', 'members', 'events'],
+  nouns: ['outbox', 'inbox', 'members', 'events', 'artifacts'],
 }
 const broker = {
   edges: ['socket', 'jobs'],

@@ -1,6 +1,6 @@
 /** Members that last as long as their daemon: keys in memory, gone with it, by word or by lease. */
 import { existsSync, readdirSync } from 'node:fs'
-import type { Identity, PeersResponse } from '@claudemesh/protocol'
+import type { ArtifactsHealth, Identity, PeersResponse } from '@claudemesh/protocol'
 import { meshFilePath } from '@claudemesh/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
@@ -87,6 +87,8 @@ describe('an ephemeral member', { timeout: 120_000 }, () => {
     await eventually('the keys are off the disk', () => !existsSync(job.paths.keypair))
     const accepted = { to: '@alice', message: 'accepted in time', client_message_id: 'accepted' }
     expect((await job.send(accepted, '?wait=20000&until=accepted')).json).toMatchObject({ state: 'accepted' })
+    const storeOf = async () => (await job.request({ method: 'GET', path: '/v1/artifacts/health' })).json
+    const before = (await storeOf()) as ArtifactsHealth
     await mesh.broker.kill()
     const queued = await job.send({ to: '@alice', message: 'only queued', client_message_id: 'queued' })
     expect(queued).toMatchObject({ status: 202, json: { status: 'queued' } })
@@ -99,6 +101,8 @@ describe('an ephemeral member', { timeout: 120_000 }, () => {
     for (const key of ['accepted', 'queued']) {
       expect((await job.request({ method: 'GET', path: `/v1/outbox/${key}` })).status).toBe(404)
     }
+    const after = (await storeOf()) as ArtifactsHealth
+    expect([before.status, after.status, after.registry === before.registry]).toEqual(['ok', 'ok', false])
     expect((await job.send({ to: '@alice', message: 'marker' }, '?wait=20000&until=delivered')).json).toMatchObject({
       state: 'delivered',
     })

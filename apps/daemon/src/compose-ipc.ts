@@ -1,9 +1,11 @@
 /** Part of the composition root: the HTTP interface with all its routes. */
+import type { ArtifactStore } from './artifacts/artifact-store.ts'
 import type { Verbs } from './compose-verbs.ts'
 import type { DaemonConfig } from './config.ts'
 import type { Health } from './health.ts'
 import type { HealthSources } from './health-report.ts'
 import { RouteCounts } from './ipc/route-counts.ts'
+import { artifactHealthRoutes } from './ipc/routes/artifacts/health.ts'
 import { eventRoutes } from './ipc/routes/events.ts'
 import { healthRoutes } from './ipc/routes/health.ts'
 import { type IdentityOperations, identityRoutes } from './ipc/routes/identity.ts'
@@ -32,6 +34,7 @@ export interface IpcParts {
   readonly acceptedTokens: () => readonly string[]
   readonly identityOperations: IdentityOperations
   readonly stores: Stores
+  readonly artifacts: ArtifactStore
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health
@@ -94,6 +97,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
+      artifactHealthRoutes({ artifacts: parts.artifacts }),
       identityRoutes(parts.identityOperations),
     ],
   })
@@ -126,6 +130,7 @@ function healthSources(parts: IpcParts): HealthSources {
     inbox: stores.inbox,
     members: stores.members,
     events: stores.events,
+    artifacts: parts.artifacts,
     disk: parts.disk,
     raised: parts.raised,
     runtime: parts.runtime,

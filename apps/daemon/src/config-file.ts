@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { MeshError } from '@claudemesh/protocol'
 import { parse, TomlError } from 'smol-toml'
-import { readTypedValue, type SettingValue, sectionNames, settingsByName } from './config-keys.ts'
+import { sectionNames, settingsByName } from './config-keys.ts'
+import { readTypedValue, type SettingValue } from './setting-forms.ts'
 
 export interface FileSetting {
   readonly name: string
@@ -18,17 +19,25 @@ export interface FileSetting {
 export function readConfigFile(path: string): readonly FileSetting[] {
   const text = readText(path)
   if (text === null) return []
-  const found: FileSetting[] = []
-  for (const [section, keys] of Object.entries(parseToml(path, text))) {
+  return Object.entries(parseToml(path, text)).flatMap(([section, keys]) => {
     if (!sectionNames.includes(section)) {
       refuse(path, lineOf(text, section, null), section, `there is no section [${section}]`, sectionNames)
     }
-    if (keys === null || typeof keys !== 'object' || Array.isArray(keys) || keys instanceof Date) {
-      refuse(path, lineOf(text, section, null), section, `${section} must be a section: [${section}]`, [])
-    }
-    for (const [key, value] of Object.entries(keys)) found.push(readSetting(path, text, section, key, value))
+    return readSection(path, text, section, keys)
+  })
+}
+
+/** A section within a section is one that is known by both names, as `artifacts.retention` is. */
+function readSection(path: string, text: string, section: string, keys: unknown): readonly FileSetting[] {
+  if (keys === null || typeof keys !== 'object' || Array.isArray(keys) || keys instanceof Date) {
+    refuse(path, lineOf(text, section, null), section, `${section} must be a section: [${section}]`, [])
   }
-  return found
+  return Object.entries(keys).flatMap(([key, value]) => {
+    const inner = `${section}.${key}`
+    return sectionNames.includes(inner)
+      ? readSection(path, text, inner, value)
+      : readSetting(path, text, section, key, value)
+  })
 }
 
 function readSetting(path: string, text: string, section: string, key: string, value: unknown): FileSetting {
@@ -80,6 +89,7 @@ export function lineOf(text: string, section: string, key: string | null): numbe
   for (const [index, line] of text.split('\n').entries()) {
     const header = /^\s*\[\s*([^\]#]+?)\s*\]/.exec(line)
     if (header?.[1] !== undefined) current = unquote(header[1])
+    if (header !== null && key !== null && current === `${section}.${key}`) return index + 1
     const assigned = header === null ? /^\s*([^=#]+?)\s*=/.exec(line)?.[1] : undefined
     const name = assigned === undefined ? '' : assigned.split('.').map(unquote).join('.')
     const full = current === '' ? name : `${current}.${name}`

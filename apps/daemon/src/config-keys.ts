@@ -3,34 +3,9 @@
  * list of `daemon config show` follow. `reload`: taken over on SIGHUP; the others need a restart.
  */
 import { featureBits, featuresRequiredByDefault } from '@claudemesh/protocol'
+import { artifactSettings } from './artifact-settings.ts'
 import { logLevels } from './log.ts'
-
-/** What this process runs in; some defaults depend on it (03 §3). */
-export type EnvironmentKind = 'host' | 'container' | 'ci'
-
-export type SettingValue = string | number | boolean | readonly string[] | null
-
-/** The form of a value. Texts from the environment and from flags are read by the same forms. */
-export type SettingForm =
-  | { readonly type: 'integer'; readonly minimum: number; readonly maximum: number }
-  | { readonly type: 'boolean' }
-  | { readonly type: 'choice'; readonly choices: readonly string[] }
-  | {
-      readonly type: 'list'
-      readonly choices?: readonly string[]
-      readonly pattern?: RegExp
-      readonly example?: string
-    }
-  | { readonly type: 'text'; readonly pattern: RegExp; readonly example: string }
-
-export interface Setting {
-  readonly form: SettingForm
-  readonly reload: boolean
-  readonly default: SettingValue
-  readonly describe: string
-  /** Says why a value is less safe than the default, or null when it is not. */
-  readonly warn?: (value: SettingValue, environment: EnvironmentKind) => string | null
-}
+import type { Setting } from './setting-forms.ts'
 
 const originPattern = /^https?:\/\/[^/\s?#]+$/
 const brokerUrlPattern = /^wss?:\/\/[^\s?#]+$/
@@ -141,6 +116,7 @@ const settings = {
       warn: (value) => (value === 'refuse' ? null : 'a copy of this home on another host is not refused'),
     },
   },
+  ...artifactSettings,
   log: {
     level: {
       form: { type: 'choice', choices: logLevels },
@@ -159,62 +135,3 @@ export const settingsByName: ReadonlyMap<string, Setting> = new Map<string, Sett
 )
 
 export const sectionNames: readonly string[] = Object.keys(settings)
-
-/** A value that was read, or the sentence that says why it cannot be one. */
-export type ValueReading =
-  | { readonly ok: true; readonly value: SettingValue }
-  | { readonly ok: false; readonly fault: string }
-
-/** Reads a value as TOML gives it: already typed, nothing is converted. */
-export function readTypedValue(form: SettingForm, value: unknown): ValueReading {
-  switch (form.type) {
-    case 'integer':
-      return Number.isSafeInteger(value) && (value as number) >= form.minimum && (value as number) <= form.maximum
-        ? { ok: true, value: value as number }
-        : fault(`must be an integer from ${form.minimum} to ${form.maximum}`)
-    case 'boolean':
-      return typeof value === 'boolean' ? { ok: true, value } : fault('must be true or false')
-    case 'choice':
-      return typeof value === 'string' && form.choices.includes(value)
-        ? { ok: true, value }
-        : fault(`must be one of ${form.choices.join(', ')}`)
-    case 'text':
-      return typeof value === 'string' && form.pattern.test(value)
-        ? { ok: true, value }
-        : fault(`must be a text like ${form.example}`)
-    case 'list':
-      return readList(form, value)
-    default:
-      return form satisfies never
-  }
-}
-
-function readList(form: Extract<SettingForm, { type: 'list' }>, value: unknown): ValueReading {
-  const allowed = form.choices === undefined ? `texts like ${form.example}` : `some of ${form.choices.join(', ')}`
-  const fits = (item: unknown) =>
-    typeof item === 'string' && (form.choices?.includes(item) ?? true) && (form.pattern?.test(item) ?? true)
-  return Array.isArray(value) && value.every(fits)
-    ? { ok: true, value: Object.freeze([...(value as string[])]) }
-    : fault(`must be a list of ${allowed}`)
-}
-
-/** Reads a value from a text of the environment or of a flag. A list is separated by commas. */
-export function readTextValue(form: SettingForm, text: string): ValueReading {
-  switch (form.type) {
-    case 'integer':
-      return readTypedValue(form, /^-?\d{1,16}$/.test(text) ? Number(text) : text)
-    case 'boolean':
-      return readTypedValue(form, text === 'true' ? true : text === 'false' ? false : text)
-    case 'list':
-      return readTypedValue(form, text === '' ? [] : text.split(',').map((item) => item.trim()))
-    case 'choice':
-    case 'text':
-      return readTypedValue(form, text)
-    default:
-      return form satisfies never
-  }
-}
-
-function fault(sentence: string): ValueReading {
-  return { ok: false, fault: sentence }
-}

@@ -7,9 +7,11 @@
  */
 import { existsSync } from 'node:fs'
 import { daemonPaths, homePaths, isCi, isSetVariable, MeshError } from '@claudemesh/protocol'
+import { type ArtifactConfig, toArtifactConfig } from './artifact-settings.ts'
 import { nearest, readConfigFile } from './config-file.ts'
-import { type EnvironmentKind, readTextValue, type SettingValue, sectionNames, settingsByName } from './config-keys.ts'
+import { sectionNames, settingsByName } from './config-keys.ts'
 import type { LogLevel } from './log.ts'
+import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
 
 export interface DaemonConfig {
   readonly broker: { readonly url: string | null }
@@ -26,6 +28,7 @@ export interface DaemonConfig {
   readonly inbox: { readonly retentionDays: number }
   readonly disk: { readonly budgetBytes: number | null }
   readonly features: { readonly require: readonly string[] }
+  readonly artifacts: ArtifactConfig
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
   readonly log: { readonly level: LogLevel }
 }
@@ -71,7 +74,7 @@ export interface LoadedConfig {
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const env = sources.env ?? process.env
   const kind = environmentKind(env)
-  const entries = effectiveConfig(sources)
+  const entries = settingsInForce(sources)
   const value = new Map(entries.map((entry) => [entry.name, entry.value]))
   const warnings = entries.flatMap((entry) => {
     const sentence = settingsByName.get(entry.name)?.warn?.(entry.value, kind) ?? null
@@ -87,11 +90,18 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 }
 
 /**
- * Every setting with its value and where that came from.
+ * Every setting with its value, without the secrets that it may hold, and where that came from.
  *
  * @throws MeshError config_invalid
  */
 export function effectiveConfig(sources: ConfigSources): readonly ConfigEntry[] {
+  return settingsInForce(sources).map((entry) => {
+    const show = settingsByName.get(entry.name)?.show
+    return show === undefined ? entry : { ...entry, value: show(entry.value) }
+  })
+}
+
+function settingsInForce(sources: ConfigSources): readonly ConfigEntry[] {
   const chosen = new Map<string, { value: SettingValue; origin: ConfigOrigin }>()
   for (const file of [homePaths(sources.home).config, daemonPaths(sources.home, sources.mesh).config]) {
     for (const { name, value, line } of readConfigFile(file)) {
@@ -129,16 +139,25 @@ function readText(name: string, text: string, place: string): SettingValue {
 /** Sections whose variables other programs of this software use as well: what is unknown there is not ours to refuse. */
 const sharedPrefixes: ReadonlySet<string> = new Set(['broker'])
 
+/** `CLAUDEMESH_ARTIFACTS_RETENTION_RAW_EVIDENCE` to `artifacts.retention.raw-evidence`. */
+const settingOfVariable: ReadonlyMap<string, string> = new Map(
+  [...settingsByName.keys()].map((name) => [`CLAUDEMESH_${name.toUpperCase().replaceAll(/[.-]/g, '_')}`, name]),
+)
+
 /** The variables that set something, as [variable, setting, text]; an unknown one in a section of ours is refused. */
 function environmentSettings(env: Readonly<Record<string, string | undefined>>): [string, string, string][] {
   const found: [string, string, string][] = []
   for (const [variable, text] of Object.entries(env)) {
     if (text === undefined || !variable.startsWith('CLAUDEMESH_')) continue
+    const known = settingOfVariable.get(variable)
+    if (known !== undefined) {
+      found.push([variable, known, text])
+      continue
+    }
     const rest = variable.slice('CLAUDEMESH_'.length).toLowerCase()
     const section = sectionNames.find((name) => rest.startsWith(`${name}_`))
-    if (section === undefined) continue
-    const name = `${section}.${rest.slice(section.length + 1)}`
-    if (settingsByName.has(name) || !sharedPrefixes.has(section)) found.push([variable, name, text])
+    if (section === undefined || sharedPrefixes.has(section)) continue
+    found.push([variable, `${section}.${rest.slice(section.length + 1)}`, text])
   }
   return found
 }
@@ -172,6 +191,7 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     inbox: Object.freeze({ retentionDays: get<number>('inbox.retention_days') }),
     disk: Object.freeze({ budgetBytes: get<number | null>('disk.budget_bytes') }),
     features: Object.freeze({ require: get<readonly string[]>('features.require') }),
+    artifacts: toArtifactConfig(value),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),
   })

@@ -4,15 +4,14 @@
  *
  *     lock > outbox (integrity, migrations, recovery) > inbox, events > identity, members > IPC open > link
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
 import type { DestinationStream } from 'pino'
+import { ArtifactStore } from './artifacts/artifact-store.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
 import { composeVerbs, type Verbs } from './compose-verbs.ts'
 import type { ConfigSources } from './config.ts'
 import { Health } from './health.ts'
-import type { IpcServer } from './ipc/server.ts'
 import { chores } from './lifecycle/chores.ts'
 import { type ClaimedHome, claimHome } from './lifecycle/claim-home.ts'
 import { Closing } from './lifecycle/closing.ts'
@@ -27,10 +26,10 @@ import { assertMaxAgeOverride } from './lifecycle/max-age-policy.ts'
 import { openStores, type Stores } from './lifecycle/open-stores.ts'
 import { pressureEvents } from './lifecycle/pressure-events.ts'
 import { ReloadableConfig } from './lifecycle/reloadable-config.ts'
+import { settleRequests } from './lifecycle/settle-requests.ts'
 import { settleSocketPath } from './lifecycle/socket-path.ts'
 import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
 import { StorageWatch } from './lifecycle/storage-watch.ts'
-import { settleRequestsMsMax } from './limits.ts'
 import { type DaemonLog, openLog } from './log.ts'
 import type { Runtime } from './runtime.ts'
 import { readVersion } from './version.ts'
@@ -151,6 +150,7 @@ export class Daemon {
     const place = { home: sources.home, slug: sources.mesh }
     const ephemeral = new EphemeralMember({ place, log: this.#log.lifecycle })
     this.#closing.add('ephemeral files', () => ephemeral.forget())
+    const artifacts = this.#provideArtifacts()
     const stores = openStores({ home: sources.home, slug: sources.mesh, paths, runtime, closing: this.#closing })
     tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
     const host = this.#checkHost()
@@ -159,7 +159,7 @@ export class Daemon {
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
     verbs.publisher.start()
-    await this.#serve({ stores, verbs, disk, storage, host, startedAt })
+    await this.#serve({ stores, artifacts, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
     verbs.link.start()
@@ -168,7 +168,20 @@ export class Daemon {
     this.#keepHouse(stores, verbs)
     if (stores.identity.ephemeralTtlMs !== null) ephemeral.takeKeys(paths.keypair)
     const startMs = runtime.now() - startedAt
+    if (artifacts.isFounded) void artifacts.look()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
+  }
+
+  /** Closed after everything that has to do with messages: no store of files keeps those from being closed in time. */
+  #provideArtifacts(): ArtifactStore {
+    const artifacts = new ArtifactStore({
+      paths: this.#home.paths,
+      config: this.#config.current().artifacts,
+      runtime: this.#parts.runtime,
+      log: this.#log.artifacts,
+    })
+    this.#closing.add('artifacts', () => artifacts.close())
+    return artifacts
   }
 
   /** @throws MeshError host_changed */
@@ -208,6 +221,7 @@ export class Daemon {
 
   async #serve(o: {
     stores: Stores
+    artifacts: ArtifactStore
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch
@@ -236,21 +250,11 @@ export class Daemon {
       onStorageFailed: () => o.storage.check(),
     })
     this.#closing.add('ipc', () => ipc.close())
-    this.#closing.add('requests', () => this.#settleRequests(ipc))
+    this.#closing.add('requests', () => settleRequests(ipc, this.#stopping))
     const { tcp, httpPort: wanted } = this.#config.current().ipc
     const port = tcp ? wanted : null
     httpPort = await listenOnTcp({ ipc, port, paths, raised: this.#raised, log: this.#log.lifecycle })
     await ipc.listenOnSocket(this.#socket)
-  }
-
-  /** New requests get 503, those that wait are answered with what is proven by now, the others may finish. */
-  async #settleRequests(ipc: IpcServer): Promise<void> {
-    ipc.refuse()
-    this.#stopping.abort()
-    const patience = new AbortController()
-    const over = delay(settleRequestsMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
-    await Promise.race([ipc.settled(), over])
-    patience.abort()
   }
 
   #watchDisk(stores: Stores): DiskWatch {

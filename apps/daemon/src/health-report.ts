@@ -1,5 +1,6 @@
 /** What `GET /v1/health` says: facts read at this moment, and the conditions that follow from them or were raised. */
 import type { Condition, Health as HealthDocument, SupportedFeatures } from '@claudemesh/protocol'
+import type { ArtifactStore } from './artifacts/artifact-store.ts'
 import type { Events } from './events/events.ts'
 import { condition, type Health, refusal } from './health.ts'
 import type { Inbox } from './inbox/inbox.ts'
@@ -33,6 +34,7 @@ export interface HealthSources {
   readonly inbox: Inbox
   readonly members: Members
   readonly events: Events
+  readonly artifacts: ArtifactStore
   readonly sender: Sender
   readonly skipped: SkippedRecipients
   readonly receiver: Receiver
@@ -66,6 +68,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
     outbox: { ...counts, oldest_pending_age_ms: oldestAge, max_age_hours: sources.maxAgeHours() },
     inbox: inbox.counts(),
     disk: { used_bytes: usedBytes, budget_bytes: budgetBytes, available_bytes: availableBytes, pressure },
+    artifacts: { status: sources.artifacts.latest?.status ?? 'idle' },
     versions: {
       daemon: sources.version,
       node: process.versions.node,
@@ -78,7 +81,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, sender, skipped, receiver, disk, raised } = sources
+  const { link, outbox, artifacts, sender, skipped, receiver, disk, raised } = sources
   const linkStatus = link.status()
   const { conflict } = linkStatus
   const { dead } = outbox.counts()
@@ -91,9 +94,15 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...(receiver.condition === null ? [] : [condition('receive_failed', receiver.condition.detail)]),
     ...(skipped.members === 0 ? [] : [condition('recipients_skipped', `${skipped.members} members`)]),
     ...(dead === 0 ? [] : [condition('outbox_dead_rows', `${dead} dead`)]),
+    ...artifactConditions(artifacts),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),
   ]
+}
+
+function artifactConditions({ latest }: ArtifactStore): readonly Condition[] {
+  if (latest === null || latest.status === 'ok') return []
+  return [condition(latest.status === 'down' ? 'artifacts_down' : 'artifacts_degraded', latest.detail ?? undefined)]
 }
 
 /** Of a link that is not open. */

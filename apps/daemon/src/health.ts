@@ -100,6 +100,16 @@ const conditions = {
     text: 'The TCP listener could not be opened; the Unix socket serves as usual',
     remedy: 'Choose another [ipc] http_port, or 0 for any, and restart the daemon',
   },
+  artifacts_down: {
+    severity: 'error',
+    text: 'The store of artifacts cannot be used; messages are not concerned',
+    remedy: 'See [artifacts] in `claudemesh daemon config show --effective`, and `claudemesh daemon logs`',
+  },
+  artifacts_degraded: {
+    severity: 'warning',
+    text: 'Bytes of artifacts cannot be stored or read',
+    remedy: 'Check the disk or the mount of [artifacts] storage_root, and `claudemesh daemon logs`',
+  },
   config_reload_failed: {
     severity: 'warning',
     text: 'The configuration was changed and cannot be used; the former one stays in force',

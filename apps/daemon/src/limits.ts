@@ -64,6 +64,13 @@ export const eventsKeptMax = 100_000
 /** Rows of inbox or events that one step of retention removes in one transaction. */
 export const retentionRowsMax = 512
 
+// ---- artifacts -----------------------------------------------------------------------------------------------------
+
+/** How long the store of artifacts may take to say how it is. */
+export const artifactsHealthMsMax = 1_000
+/** How long it is not tried again to open a store that could not be opened. */
+export const artifactsReopenMs = 1_000
+
 // ---- operate -------------------------------------------------------------------------------------------------------
 
 /** How long a replaced local token is still good, and how many of them at once. */

@@ -20,6 +20,7 @@ export interface DaemonLog {
   readonly queues: Log
   readonly directory: Log
   readonly publish: Log
+  readonly artifacts: Log
   setLevel(level: LogLevel): void
 }
 
@@ -61,6 +62,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     queues: root.child({ subsystem: 'queues' }),
     directory: root.child({ subsystem: 'directory' }),
     publish: root.child({ subsystem: 'publish' }),
+    artifacts: root.child({ subsystem: 'artifacts' }),
   }
   return {
     root,

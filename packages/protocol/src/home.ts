@@ -37,6 +37,10 @@ export interface DaemonPaths {
   readonly inboxDatabase: string
   readonly membersDatabase: string
   readonly eventsDatabase: string
+  /** Everything of the store of artifacts that is not said to be elsewhere. */
+  readonly artifacts: string
+  readonly artifactsDatabase: string
+  readonly artifactsObjects: string
   readonly log: string
   /** Why the daemon left the last time, when it left for a reason that a person should know. */
   readonly lastExit: string
@@ -71,6 +75,9 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     inboxDatabase: `${directory}/inbox.db`,
     membersDatabase: `${directory}/members.db`,
     eventsDatabase: `${directory}/events.db`,
+    artifacts: `${directory}/artifacts`,
+    artifactsDatabase: `${directory}/artifacts/registry.db`,
+    artifactsObjects: `${directory}/artifacts/objects`,
     log: `${directory}/daemon.log`,
     lastExit: `${directory}/last-exit.json`,
   }

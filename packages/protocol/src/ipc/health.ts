@@ -50,6 +50,10 @@ export const healthSchema = Type.Object({
     available_bytes: Type.Integer(),
     pressure: Type.Union([Type.Literal('ok'), Type.Literal('high'), Type.Literal('full')]),
   }),
+  /** `idle`: nobody has needed the store of artifacts since the start. */
+  artifacts: Type.Object({
+    status: Type.Union([Type.Literal('idle'), Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('down')]),
+  }),
   versions: Type.Object({
     daemon: Type.String(),
     node: Type.String(),

@@ -24,7 +24,10 @@ export function healthRoutes(o: { sources: HealthSources; metrics: Metrics }): R
         config: { publicHealth: true },
         schema: { tags: ['health'], summary: 'How the daemon is', response: { 200: healthSchema } },
       },
-      async () => reportHealth(sources),
+      async () => {
+        await sources.artifacts.lookAgain()
+        return reportHealth(sources)
+      },
     )
     app.get(
       '/v1/version',

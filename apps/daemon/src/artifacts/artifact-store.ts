@@ -1,0 +1,185 @@
+/**
+ * The store of artifacts (06), open for as long as the daemon runs.
+ *
+ * 1. It is opened when it is first needed: a daemon that has no artifacts neither loads nor holds anything of them.
+ * 2. What keeps it from opening is told to whoever asks for it and in `/v1/health`; messages flow as without it.
+ * 3. A database that refused a write for good is let go and opened anew for the next who asks.
+ */
+import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Registry, RegistryConfig } from '@claudemesh/artifacts'
+import { type ArtifactsHealth, type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protocol'
+import { ensurePrivateDirectory } from '@claudemesh/storage'
+import type { ArtifactConfig } from '../artifact-settings.ts'
+import { artifactsHealthMsMax, artifactsReopenMs } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Runtime } from '../runtime.ts'
+import { toHealthView } from './views.ts'
+
+export interface ArtifactStoreOptions {
+  readonly paths: DaemonPaths
+  readonly config: ArtifactConfig
+  readonly runtime: Runtime
+  readonly log: Log
+}
+
+/** How the store was when somebody last looked, and the sentence for it where it is not well. */
+export interface Finding {
+  readonly status: ArtifactsHealth['status']
+  readonly detail: string | null
+}
+
+export class ArtifactStore {
+  readonly #o: ArtifactStoreOptions
+  #opening: Promise<Registry> | null = null
+  #refusal: { readonly error: MeshError; readonly atMs: number } | null = null
+  #latest: Finding | null = null
+  #closed = false
+
+  constructor(o: ArtifactStoreOptions) {
+    this.#o = o
+  }
+
+  /** Whether there is a store to look after, here or where the configuration says. */
+  get isFounded(): boolean {
+    const { paths, config } = this.#o
+    const url = config.databaseUrl ?? `sqlite:${paths.artifactsDatabase}`
+    return !url.startsWith('sqlite:') || existsSync(url.slice('sqlite:'.length))
+  }
+
+  /** What was last found; null when nobody has needed the store. */
+  get latest(): Finding | null {
+    return this.#latest
+  }
+
+  /**
+   * Does something with the store, which is opened for it if need be. What of a result is iterated later is outside of it.
+   *
+   * @throws MeshError `shutting_down`, `database_unavailable` when it cannot be opened, and what `run` throws; where that
+   *   names files of this host, without their names
+   */
+  async use<T>(run: (registry: Registry) => Promise<T>): Promise<T> {
+    const opening = this.#open()
+    const registry = await opening
+    try {
+      return await run(registry)
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'storage_failed') this.#letGo(opening, error)
+      throw withoutPaths(error)
+    }
+  }
+
+  /** Looks how the store is; it is opened for that. Never throws. */
+  async look(): Promise<ArtifactsHealth> {
+    const patience = new AbortController()
+    const over = delay(artifactsHealthMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
+    const found = await Promise.race([
+      this.#open().then(
+        async (registry) => toHealthView(await registry.health()),
+        () => this.#downView(),
+      ),
+      over.then(() => this.#downView()),
+    ])
+    patience.abort()
+    const sick = found.backends.find(({ healthy }) => !healthy)
+    const detail = found.status === 'down' ? (this.#latest?.detail ?? 'it does not answer') : (sick?.detail ?? null)
+    this.#latest = { status: found.status, detail }
+    return found
+  }
+
+  /** Looks again if the store was ever needed. */
+  async lookAgain(): Promise<void> {
+    if (this.#latest !== null && !this.#closed) await this.look()
+  }
+
+  /** Waits for what is under way, and closes. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const registry = await this.#opening?.catch(() => null)
+    await registry?.close()
+  }
+
+  #open(): Promise<Registry> {
+    if (this.#closed) return Promise.reject(new MeshError('shutting_down'))
+    const { monotonicMs } = this.#o.runtime
+    if (this.#refusal !== null && monotonicMs() - this.#refusal.atMs < artifactsReopenMs) {
+      return Promise.reject(this.#refusal.error)
+    }
+    this.#opening ??= this.#openNow().catch((cause: unknown) => {
+      this.#opening = null
+      const error = unavailable(cause)
+      this.#refusal = { error, atMs: monotonicMs() }
+      this.#latest = { status: 'down', detail: sentence(cause) }
+      this.#o.log.error({ err: cause }, 'artifacts_not_opened')
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #openNow(): Promise<Registry> {
+    const { log } = this.#o
+    // Loaded when it is needed, as it takes memory that a daemon without artifacts does not have to spare.
+    const { blake3Provider, openRegistry } = await import('@claudemesh/artifacts')
+    const registry = await openRegistry(this.#config())
+    this.#refusal = null
+    this.#latest = { status: 'ok', detail: null }
+    const { name } = blake3Provider
+    if (name === 'javascript') log.warn({ provider: name }, 'slow_hash_provider')
+    log.info({ registry_id: registry.registryId, hash_provider: name }, 'artifacts_opened')
+    return registry
+  }
+
+  #config(): RegistryConfig {
+    const { paths, config, runtime } = this.#o
+    const { databaseUrl, storageRoot, retention, gcGraceMs, limits } = config
+    if (databaseUrl === null || storageRoot === null) ensurePrivateDirectory(paths.artifacts)
+    return {
+      databaseUrl: databaseUrl ?? `sqlite:${paths.artifactsDatabase}`,
+      storageRoot: storageRoot ?? paths.artifactsObjects,
+      retention,
+      gcGraceMs,
+      limits,
+      runtime,
+    }
+  }
+
+  #downView(): ArtifactsHealth {
+    const engine = this.#o.config.databaseUrl?.startsWith('postgres') === true ? 'postgres' : 'sqlite'
+    return { status: 'down', registry: null, database: { engine, healthy: false }, backends: [] }
+  }
+
+  /** What is under way on the old handle ends as it ends; whoever comes now gets a new one. */
+  #letGo(opening: Promise<Registry>, error: MeshError): void {
+    if (this.#opening !== opening) return
+    this.#opening = null
+    this.#latest = { status: 'down', detail: error.message }
+    this.#o.log.error({ err: error }, 'artifacts_let_go')
+    opening.then((old) => old.close()).catch((cause) => this.#o.log.error({ err: cause }, 'artifacts_not_closed'))
+  }
+}
+
+/** Codes of the disk and of the database under the store, to what they are for a caller; their texts name files. */
+const outwards: Readonly<Partial<Record<ErrorCode, ErrorCode>>> = {
+  storage_failed: 'storage_io',
+  insufficient_storage: 'insufficient_storage',
+}
+
+function withoutPaths(error: unknown): unknown {
+  const code = error instanceof MeshError ? outwards[error.code] : undefined
+  return code === undefined ? error : new MeshError(code, { cause: error })
+}
+
+/** What a caller is told of a store that cannot be opened; the log and `/v1/health` say why. */
+function unavailable(cause: unknown): MeshError {
+  const known = withoutPaths(cause)
+  if (known instanceof MeshError && (known !== cause || known.retryable)) return known
+  return new MeshError('database_unavailable', {
+    detail: 'The store of artifacts cannot be opened',
+    hint: '`claudemesh daemon status` says why.',
+    cause,
+  })
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
