@@ -7,8 +7,7 @@ import { Server as TlsServer } from 'node:https'
 import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
 import { RetentionClock } from '@claudemesh/storage'
-import { type AcceptDependencies, acceptBatch } from './accept/accept-batch.ts'
-import { Batcher } from './accept/batcher.ts'
+import { Accepting } from './accept/accepting.ts'
 import { addressOf, listen, schemeOf, urlOf } from './address.ts'
 import { type Attendance, buildAttendance } from './attendance.ts'
 import type { Cluster } from './cluster/cluster.ts'
@@ -120,11 +119,11 @@ export class Broker {
 
   /** Answers what it has taken, tells every daemon to come back later (1012), and stops. */
   async close(): Promise<void> {
-    const { listener, batcher, jobs, attendance, cluster, log } = this.#parts
+    const { listener, accepting, jobs, attendance, cluster, log } = this.#parts
     log.info({}, 'stopping')
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await jobs.stop()
-    await batcher.drain()
+    await accepting.drain()
     await listener.close()
     this.#server.closeAllConnections()
     await closed
@@ -143,7 +142,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
   const nonces = new NonceRegistry({ now: () => runtime.monotonicMs() })
   const attendance = buildAttendance({ config, store, runtime, cluster, report })
   const { connections, everywhere, presence, deliverer, queueWaits, wake, wakeQueue, wakeQueues } = attendance
-  const batcher = buildBatcher(dependencies, { metrics, attendance, report })
+  const accepting = buildAccepting(dependencies, { metrics, attendance, report })
   /** Filled when the port is known; no connection comes before. */
   const origins = new Set<string>()
   const requests: RequestDependencies = {
@@ -157,7 +156,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
   const dispatching: DispatchDependencies = {
     hello: { store, nonces, runtime, origins, registration: config.registration, settings: config.settings },
     ...{ connections, everywhere, presence, deliverer, requests },
-    submit: (submissions) => batcher.submit(submissions),
+    submit: (submissions) => accepting.submit(submissions),
     inlineBytes: config.inlineBytes,
     welcomeLimits,
     metrics,
@@ -183,7 +182,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
     isLeader: () => cluster.isLeader,
     report,
   })
-  return { metrics, attendance, cluster, origins, failed, batcher, listener, jobs, log }
+  return { metrics, attendance, cluster, origins, failed, accepting, listener, jobs, log }
 }
 
 function proxiesOf({ trustedProxies }: BrokerConfig) {
@@ -202,29 +201,21 @@ const welcomeLimits = {
   max_frame: wire.frameBytesMax,
 }
 
-function buildBatcher(
+function buildAccepting(
   { config, store, runtime, rates }: BrokerDependencies,
   parts: { readonly metrics: Metrics; readonly attendance: Attendance; readonly report: Report },
-): Batcher {
+): Accepting {
   const { metrics, attendance, report } = parts
-  const accepting: AcceptDependencies = {
+  return new Accepting({
     store,
     rates,
     runtime,
     inlineBytes: config.inlineBytes,
+    itemsMax: acceptItemsMax,
     wake: attendance.wake,
     wakeQueue: attendance.wakeQueue,
+    metrics: metrics.histograms,
     report,
-  }
-  return new Batcher({
-    accept: async (submissions) => {
-      metrics.histograms.accept_batch_items.observe(submissions.length)
-      const stop = metrics.histograms.accept_seconds.startTimer()
-      const results = await acceptBatch(accepting, submissions)
-      stop()
-      return results
-    },
-    itemsMax: acceptItemsMax,
   })
 }
 

@@ -32,7 +32,7 @@ const counters = {
 const histograms = {
   accept_batch_items: { help: 'Messages accepted in one transaction', buckets: [1, 4, 16, 64, 256, 1024] },
   accept_seconds: {
-    help: 'From a batch being taken up to its commit',
+    help: 'From a frame of messages up to its commit',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
   },
 } as const

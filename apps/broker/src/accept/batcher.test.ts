@@ -1,47 +1,35 @@
-import type { SendResult } from '@claudemesh/protocol'
 import { expect, test } from 'vitest'
-import type { Submission } from './accept-batch.ts'
 import { Batcher } from './batcher.ts'
 
-function submission(id: string): Submission {
-  return { item: { client_message_id: id } } as Submission
-}
-
-function resultOf({ item }: Submission): SendResult {
-  return { client_message_id: item.client_message_id, status: 500, code: 'test' }
-}
-
-function makeBatcher(itemsMax: number, accept?: (items: readonly Submission[]) => Promise<readonly SendResult[]>) {
-  const batches: string[][] = []
-  const batcher = new Batcher({
+function makeBatcher(itemsMax: number, work = async (items: readonly string[]) => items) {
+  const batches: (readonly string[])[] = []
+  const batcher = new Batcher<string, string>({
     itemsMax,
-    accept: async (submissions) => {
-      batches.push(submissions.map((each) => each.item.client_message_id))
-      return accept === undefined ? submissions.map(resultOf) : accept(submissions)
+    work: (items) => {
+      batches.push(items)
+      return work(items)
     },
   })
-  const submit = async (...ids: string[]) =>
-    (await batcher.submit(ids.map(submission))).map((result) => result.client_message_id)
-  return { batches, batcher, submit }
+  return { batches, batcher, submit: (...items: string[]) => batcher.submit(items) }
 }
 
-test('frames that come together are one batch, and each gets its own results', async () => {
+test('groups that come together are one batch, and each gets its own results', async () => {
   const { batches, submit } = makeBatcher(10)
   const results = await Promise.all([submit('a', 'b'), submit('c'), submit('d', 'e')])
   expect(batches).toEqual([['a', 'b', 'c', 'd', 'e']])
   expect(results).toEqual([['a', 'b'], ['c'], ['d', 'e']])
 })
 
-test('a batch takes whole frames up to its bound, at least one, in the order of their arrival', async () => {
+test('a batch takes whole groups up to its bound, at least one, in the order of their arrival', async () => {
   const { batches, submit } = makeBatcher(3)
   await Promise.all([submit('a', 'b'), submit('c'), submit('d', 'e', 'f', 'g'), submit('h')])
   expect(batches).toEqual([['a', 'b', 'c'], ['d', 'e', 'f', 'g'], ['h']])
 })
 
 test('what comes while a batch is under way is the next one', async () => {
-  const { batches, submit } = makeBatcher(10, async (submissions) => {
+  const { batches, submit } = makeBatcher(10, async (items) => {
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
-    return submissions.map(resultOf)
+    return items
   })
   const first = submit('a')
   await new Promise((resolve) => setImmediate(resolve))
@@ -49,11 +37,11 @@ test('what comes while a batch is under way is the next one', async () => {
   expect(batches).toEqual([['a'], ['b', 'c']])
 })
 
-test('a batch that fails rejects its own frames and no later one', async () => {
+test('a batch that fails rejects its own groups and no later one', async () => {
   let failing = true
-  const { batcher, submit } = makeBatcher(10, async (submissions) => {
+  const { batcher, submit } = makeBatcher(10, async (items) => {
     if (failing) throw new Error('down')
-    return submissions.map(resultOf)
+    return items
   })
   const failed = await Promise.allSettled([submit('a'), submit('b')])
   expect(failed.map((each) => each.status)).toEqual(['rejected', 'rejected'])

@@ -1,37 +1,35 @@
 /**
- * Frames that wait together are accepted together, in the order in which they arrived.
+ * What waits together is worked on together, in the order in which it arrived.
  *
- * One batch is under way at a time; what arrives meanwhile is the next one. So a lone frame waits for nobody, and under
+ * One batch is under way at a time; what arrives meanwhile is the next one. So a lone group waits for nobody, and under
  * load the batches grow by themselves up to their bound. How much may wait is bounded by the windows of the
  * connections, which stop being read when they are full.
  */
-import type { SendResult } from '@claudemesh/protocol'
-import type { Submission } from './accept-batch.ts'
-
-interface WaitingFrame {
-  readonly submissions: readonly Submission[]
-  readonly resolve: (results: readonly SendResult[]) => void
+interface WaitingGroup<Item, Result> {
+  readonly items: readonly Item[]
+  readonly resolve: (results: readonly Result[]) => void
   readonly reject: (error: unknown) => void
 }
 
-export class Batcher {
-  readonly #accept: (submissions: readonly Submission[]) => Promise<readonly SendResult[]>
+export class Batcher<Item, Result> {
+  readonly #work: (items: readonly Item[]) => Promise<readonly Result[]>
   readonly #itemsMax: number
-  readonly #waiting: WaitingFrame[] = []
+  readonly #waiting: WaitingGroup<Item, Result>[] = []
   #running: Promise<void> | null = null
 
+  /** @param options.work gives one result per item, in their order */
   constructor(options: {
-    readonly accept: (submissions: readonly Submission[]) => Promise<readonly SendResult[]>
+    readonly work: (items: readonly Item[]) => Promise<readonly Result[]>
     readonly itemsMax: number
   }) {
-    this.#accept = options.accept
+    this.#work = options.work
     this.#itemsMax = options.itemsMax
   }
 
-  /** @returns one result per submission of this frame, in their order */
-  submit(submissions: readonly Submission[]): Promise<readonly SendResult[]> {
+  /** @returns one result per item of this group, in their order */
+  submit(items: readonly Item[]): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ submissions, resolve, reject })
+      this.#waiting.push({ items, resolve, reject })
       this.#running ??= this.#run()
     })
   }
@@ -42,32 +40,32 @@ export class Batcher {
   }
 
   async #run(): Promise<void> {
-    // The other frames of this turn of the event loop have been read once setImmediate comes.
+    // The other groups of this turn of the event loop are there once setImmediate comes.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#waiting.length > 0) await this.#acceptNext()
+    while (this.#waiting.length > 0) await this.#workOnNext()
     this.#running = null
   }
 
-  async #acceptNext(): Promise<void> {
-    const frames = this.#takeFrames()
+  async #workOnNext(): Promise<void> {
+    const groups = this.#takeGroups()
     try {
-      const results = await this.#accept(frames.flatMap((frame) => frame.submissions))
+      const results = await this.#work(groups.flatMap(({ items }) => items))
       let start = 0
-      for (const frame of frames) {
-        frame.resolve(results.slice(start, start + frame.submissions.length))
-        start += frame.submissions.length
+      for (const { items, resolve } of groups) {
+        resolve(results.slice(start, start + items.length))
+        start += items.length
       }
     } catch (error) {
-      for (const frame of frames) frame.reject(error)
+      for (const { reject } of groups) reject(error)
     }
   }
 
-  /** At least one frame, and no more than the bound takes. */
-  #takeFrames(): readonly WaitingFrame[] {
+  /** At least one group, and no more than the bound takes. */
+  #takeGroups(): readonly WaitingGroup<Item, Result>[] {
     let items = 0
     let count = 0
-    for (const frame of this.#waiting) {
-      items += frame.submissions.length
+    for (const group of this.#waiting) {
+      items += group.items.length
       if (count > 0 && items > this.#itemsMax) break
       count += 1
     }

@@ -1,6 +1,6 @@
 /** What each frame of a daemon does: a table of handlers. In which state a frame is taken at all is in states.ts. */
 import type { DaemonFrame, Frame, SendResult } from '@claudemesh/protocol'
-import type { Submission } from '../accept/accept-batch.ts'
+import type { Submission } from '../accept/accepting.ts'
 import type { Deliverer } from '../deliver/deliver.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Presence } from '../presence/presence.ts'

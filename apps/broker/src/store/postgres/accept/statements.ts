@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { prepare, type Session } from '@claudemesh/storage/postgres'
 import type { MemberStatus } from '../../member-states.ts'
 import type { Accepted, MessageKey } from '../../rows.ts'
@@ -75,14 +76,28 @@ export interface Address {
   readonly consumers: number | null
 }
 
-/** The addresses of the items, in their order. */
-export function findAddresses(session: Session, items: readonly AcceptItem[]): Promise<readonly Address[]> {
-  return session.query<Address>(selectAddresses, [
-    items.map((item) => item.meshId),
-    items.map((item) => item.sender),
-    items.map((item) => item.destination.kind),
-    items.map((item) => item.destination.ref),
+/** The addresses of the items, in their order. Many share one, and each is looked up once. */
+export async function findAddresses(session: Session, items: readonly AcceptItem[]): Promise<readonly Address[]> {
+  const places = new Map<string, number>()
+  const asked: AcceptItem[] = []
+  const placeOf = items.map((item) => {
+    const { kind, ref } = item.destination
+    const key = `${item.meshId} ${item.sender} ${kind} ${ref}`
+    const place = places.get(key) ?? asked.push(item) - 1
+    places.set(key, place)
+    return place
+  })
+  const found = await session.query<Address>(selectAddresses, [
+    asked.map((item) => item.meshId),
+    asked.map((item) => item.sender),
+    asked.map((item) => item.destination.kind),
+    asked.map((item) => item.destination.ref),
   ])
+  return placeOf.map((place) => {
+    const address = found[place]
+    assert(address !== undefined, 'there is an address for every item')
+    return address
+  })
 }
 
 /**

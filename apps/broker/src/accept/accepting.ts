@@ -9,13 +9,16 @@
  * 3. Items have outcomes of their own; none is worse off for its neighbours.
  * 4. Live pushes happen after the commit and only then.
  */
+import assert from 'node:assert/strict'
 import { limits, type SendItem, type SendResult, wireFingerprint } from '@claudemesh/protocol'
+import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import { dedupeExpiry, type MeshSettings } from '../settings.ts'
 import type { QueueKey } from '../store/queues.ts'
 import type { RateLimiter } from '../store/rates.ts'
 import type { Accepted, MemberKey, MessageKey } from '../store/rows.ts'
 import type { AcceptItem, AcceptOutcome, Store } from '../store/store.ts'
+import { Batcher } from './batcher.ts'
 import { answerKnown, answerOutcome, refuse } from './results.ts'
 
 /** One message and who sends it. The sender has been authenticated. */
@@ -24,7 +27,7 @@ export interface Submission {
   readonly item: SendItem
 }
 
-export interface AcceptDependencies {
+export interface AcceptOptions {
   readonly store: Store
   readonly rates: RateLimiter
   readonly runtime: Runtime
@@ -34,52 +37,98 @@ export interface AcceptDependencies {
   readonly wake: (member: MemberKey) => void
   /** Told of each queue in which so many more messages wait now. */
   readonly wakeQueue: (key: QueueKey, messages: number) => void
+  readonly metrics: Pick<Metrics['histograms'], 'accept_seconds' | 'accept_batch_items'>
+  /** Messages that go into one transaction. */
+  readonly itemsMax: number
   /** Told of each failure that the sender only sees as a 5xx. */
   readonly report: (error: unknown) => void
 }
 
-/** @returns one result per submission, in their order */
-export async function acceptBatch(
-  dependencies: AcceptDependencies,
-  submissions: readonly Submission[],
-): Promise<readonly SendResult[]> {
-  const { store } = dependencies
-  const results: (SendResult | undefined)[] = submissions.map(() => undefined)
-  const judged: Candidate[] = []
+/** What is decided before the transaction: the item that goes into it, or the result. */
+type Verdict = { readonly ok: true; readonly item: AcceptItem } | { readonly ok: false; readonly result: SendResult }
 
-  // B0
-  const known = await store.findAccepted(submissions.map(keyOf))
-  for (const [index, submission] of submissions.entries()) {
-    const message = readMessage(submission.item)
-    const accepted = known[index] ?? null
-    if (accepted !== null) {
-      results[index] = answerRetry(submission, message, accepted)
-      continue
-    }
-    // B1
-    const verdict = judge(dependencies, submission, message)
-    if (verdict.ok) judged.push({ index, item: verdict.item })
-    else results[index] = verdict.result
-  }
-  const candidates = await limit(dependencies, judged, results)
+/**
+ * Two stages, each with one batch under way: while a batch is stored, those that came after it are judged. A repetition of
+ * a message that is just being stored is not known to B0 yet; B2, which waits for its turn, knows it.
+ */
+export class Accepting {
+  readonly #options: AcceptOptions
+  readonly #judging: Batcher<Submission, Verdict>
+  readonly #storing: Batcher<AcceptItem, AcceptOutcome>
+  readonly #underWay = new Set<Promise<unknown>>()
 
-  // B2 and B3
-  const outcomes = await store.acceptBatch(candidates.map((candidate) => candidate.item))
-  for (const [position, { index, item }] of candidates.entries()) {
-    const outcome = outcomes[position]
-    if (outcome === undefined) throw new Error('the store returns one outcome per item')
-    if (outcome.kind === 'failed') dependencies.report(outcome.error)
-    results[index] = answerOutcome(item, outcome)
+  constructor(options: AcceptOptions) {
+    this.#options = options
+    const { itemsMax } = options
+    this.#judging = new Batcher({ work: (submissions) => this.#judge(submissions), itemsMax })
+    this.#storing = new Batcher({ work: (items) => this.#store(items), itemsMax })
   }
 
-  wakeAll(dependencies, candidates, outcomes)
-  return results.map(assertResult)
-}
+  /** @returns one result per submission of this frame, in their order */
+  submit(submissions: readonly Submission[]): Promise<readonly SendResult[]> {
+    const results = this.#accept(submissions)
+    this.#underWay.add(results)
+    const end = (): void => void this.#underWay.delete(results)
+    results.then(end, end)
+    return results
+  }
 
-/** One that goes into the transaction unless it is refused before, and where its result belongs. */
-interface Candidate {
-  readonly index: number
-  readonly item: AcceptItem
+  /** Resolves when nothing waits and nothing is under way. */
+  async drain(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+  }
+
+  async #accept(submissions: readonly Submission[]): Promise<readonly SendResult[]> {
+    const stop = this.#options.metrics.accept_seconds.startTimer()
+    const verdicts = await this.#judging.submit(submissions)
+    const items = verdicts.flatMap((verdict) => (verdict.ok ? [verdict.item] : []))
+    const outcomes = items.length === 0 ? [] : await this.#storing.submit(items)
+    stop()
+    let next = 0
+    return verdicts.map((verdict) => {
+      if (!verdict.ok) return verdict.result
+      const outcome = outcomes[next++]
+      assert(outcome !== undefined, 'the store returns one outcome per item')
+      return answerOutcome(verdict.item, outcome)
+    })
+  }
+
+  /** B0 and B1. */
+  async #judge(submissions: readonly Submission[]): Promise<readonly Verdict[]> {
+    const { store, inlineBytes, runtime } = this.#options
+    const known = await store.findAccepted(submissions.map(keyOf))
+    const verdicts = submissions.map((submission, index): Verdict => {
+      const message = readMessage(submission.item)
+      const accepted = known[index] ?? null
+      if (accepted !== null) return { ok: false, result: answerRetry(submission, message, accepted) }
+      return judge(submission, message, { inlineBytes, runtime })
+    })
+    return this.#limit(verdicts)
+  }
+
+  /** The end of B1: what is refused for anything else costs nothing. */
+  async #limit(verdicts: readonly Verdict[]): Promise<readonly Verdict[]> {
+    const limited = await this.#options.rates.take(verdicts.flatMap((verdict) => (verdict.ok ? [verdict.item] : [])))
+    let next = 0
+    return verdicts.map((verdict) => {
+      if (!verdict.ok) return verdict
+      const limit = limited[next++]
+      assert(limit !== undefined, 'the limiter returns one verdict per key')
+      if (limit.ok) return verdict
+      const { clientMessageId } = verdict.item
+      return { ok: false, result: refuse(clientMessageId, 'rate_limited', { retry_after_ms: limit.retryAfterMs }) }
+    })
+  }
+
+  /** B2 and B3. */
+  async #store(items: readonly AcceptItem[]): Promise<readonly AcceptOutcome[]> {
+    const { store, metrics, report } = this.#options
+    metrics.accept_batch_items.observe(items.length)
+    const outcomes = await store.acceptBatch(items)
+    for (const outcome of outcomes) if (outcome.kind === 'failed') report(outcome.error)
+    wakeAll(this.#options, items, outcomes)
+    return outcomes
+  }
 }
 
 /** What arrived of a message, and the fingerprint that its bytes have. */
@@ -103,18 +152,19 @@ function answerRetry({ item }: Submission, message: ReceivedMessage, accepted: A
   return answerKnown({ clientMessageId, fingerprint: message.fingerprint }, accepted)
 }
 
-type Verdict = { readonly ok: true; readonly item: AcceptItem } | { readonly ok: false; readonly result: SendResult }
-
 /** B1: everything that can be said without the transaction, but for the rate limit. */
-function judge(dependencies: AcceptDependencies, submission: Submission, message: ReceivedMessage): Verdict {
-  const { item, sender } = submission
+function judge(
+  { item, sender }: Submission,
+  message: ReceivedMessage,
+  { inlineBytes, runtime }: Pick<AcceptOptions, 'inlineBytes' | 'runtime'>,
+): Verdict {
   const { sealed, fingerprint } = message
   const id = item.client_message_id
-  if (sealed.length > dependencies.inlineBytes + limits.sealedOverheadBytesMax) {
+  if (sealed.length > inlineBytes + limits.sealedOverheadBytesMax) {
     return { ok: false, result: refuse(id, 'payload_too_large') }
   }
   if (!message.isAsClaimed) return { ok: false, result: refuse(id, 'fingerprint_mismatch') }
-  const now = dependencies.runtime.now()
+  const now = runtime.now()
   return {
     ok: true,
     item: {
@@ -130,27 +180,11 @@ function judge(dependencies: AcceptDependencies, submission: Submission, message
       mentions: item.mentions ?? [],
       receipts: item.receipts,
       sealed,
-      brokerMessageId: dependencies.runtime.nextId(),
+      brokerMessageId: runtime.nextId(),
       acceptedAt: now,
       dedupeExpiresAt: dedupeExpiry(sender.settings, now),
     },
   }
-}
-
-/** The end of B1: what is refused for anything else costs nothing. @returns those within the limits */
-async function limit(
-  { rates }: AcceptDependencies,
-  judged: readonly Candidate[],
-  results: (SendResult | undefined)[],
-): Promise<readonly Candidate[]> {
-  const verdicts = await rates.take(judged.map(({ item }) => item))
-  return judged.filter(({ index, item }, position) => {
-    const verdict = verdicts[position]
-    if (verdict === undefined) throw new Error('the limiter returns one verdict per key')
-    if (verdict.ok) return true
-    results[index] = refuse(item.clientMessageId, 'rate_limited', { retry_after_ms: verdict.retryAfterMs })
-    return false
-  })
 }
 
 function keyOf({ sender, item }: Submission): MessageKey {
@@ -159,12 +193,12 @@ function keyOf({ sender, item }: Submission): MessageKey {
 
 /** After the commit: each member and queue for which something waits is told once, however much it is. */
 function wakeAll(
-  { wake, wakeQueue }: AcceptDependencies,
-  candidates: readonly Candidate[],
+  { wake, wakeQueue }: AcceptOptions,
+  items: readonly AcceptItem[],
   outcomes: readonly AcceptOutcome[],
 ): void {
   const reached = new Map<string, Reached>()
-  for (const [position, { item }] of candidates.entries()) {
+  for (const [position, item] of items.entries()) {
     const outcome = outcomes[position]
     if (outcome?.kind !== 'stored') continue
     let inMesh = reached.get(item.meshId)
@@ -187,9 +221,4 @@ interface Reached {
   readonly members: Set<string>
   /** How many messages each queue got. */
   readonly queues: Map<string, number>
-}
-
-function assertResult(result: SendResult | undefined): SendResult {
-  if (result === undefined) throw new Error('every submission has a result')
-  return result
 }
