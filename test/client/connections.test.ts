@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Connections, type HttpRequest } from '../../packages/client/src/connections.ts'
 import { eventually } from '../support/eventually.ts'
@@ -110,5 +112,109 @@ describe('connections to a daemon', () => {
     connections.close()
     await expect(asked).rejects.toThrow('the client was closed')
     await eventually('none stands', async () => (await standing()) === 0)
+  })
+})
+
+describe('a body that is a stream', () => {
+  /** Parts of 64 KiB, and how many of them were asked for. */
+  function parts(count: number): { readonly source: Readable; readonly made: () => number } {
+    let made = 0
+    const source = Readable.from(
+      (async function* () {
+        for (; made < count; made += 1) yield Buffer.alloc(65_536, 'x')
+      })(),
+    )
+    return { source, made: () => made }
+  }
+
+  async function countBytes(request: IncomingMessage): Promise<number> {
+    let bytes = 0
+    for await (const chunk of request) bytes += (chunk as Buffer).length
+    return bytes
+  }
+
+  test('arrives whole, and its connection is used again', async () => {
+    const { connections, standing } = await listen(async (request, response) => {
+      response.end(String(await countBytes(request)))
+    })
+    for (let asked = 0; asked < 3; asked += 1) {
+      const { source } = parts(40)
+      expect(await read(await connections.ask(get({ method: 'PUT', body: source })))).toBe(String(40 * 65_536))
+      expect(source.destroyed).toBe(true)
+    }
+    expect(await standing()).toBe(1)
+  })
+
+  test('is read no faster than the daemon takes it', async () => {
+    let taken: IncomingMessage | null = null
+    const { connections } = await listen((request) => {
+      taken = request
+    })
+    const { source, made } = parts(10_000)
+    const stop = new AbortController()
+    const asked = connections.ask(get({ method: 'PUT', body: source, signal: stop.signal }))
+    await eventually('the request arrived', () => taken !== null)
+    let before = -1
+    await eventually('no more is read', () => {
+      const rests = made() === before
+      before = made()
+      return rests
+    })
+    expect(made()).toBeLessThan(1_000)
+    stop.abort(new Error('enough'))
+    await expect(asked).rejects.toThrow('enough')
+    await eventually('the source is closed', () => source.destroyed)
+  })
+
+  test('is given up when the daemon answers before its end, and the answer is read', async () => {
+    const { connections } = await listen((_request, response) => {
+      response.statusCode = 409
+      response.end('x'.repeat(200_000))
+    })
+    const { source, made } = parts(100_000)
+    const answer = await connections.ask(get({ method: 'PUT', body: source }))
+    expect(answer.statusCode).toBe(409)
+    expect(await read(answer)).toHaveLength(200_000)
+    expect(made()).toBeLessThan(100_000)
+    expect(source.destroyed).toBe(true)
+  })
+
+  test('that fails ends the request, and the daemon sees it cut', async () => {
+    let arrived = false
+    let cut = false
+    const { connections } = await listen((request) => {
+      arrived = true
+      request.resume().on('error', () => {
+        cut = true
+      })
+    })
+    const source = Readable.from(
+      (async function* () {
+        yield Buffer.from('half')
+        await eventually('the request arrived', () => arrived)
+        throw new Error('the disk broke')
+      })(),
+    )
+    const failed = connections.ask(get({ method: 'PUT', body: source }))
+    await expect(failed).rejects.toMatchObject({ cause: expect.objectContaining({ message: 'the disk broke' }) })
+    await eventually('the daemon saw it', () => cut)
+  })
+
+  test('may be slow to come; only after its end the daemon has to answer in time', async () => {
+    const { connections } = await listen(async (request, response) => {
+      const bytes = await countBytes(request)
+      if (request.url === '/answered') response.end(String(bytes))
+    })
+    const slow = () =>
+      Readable.from(
+        (async function* () {
+          yield Buffer.from('a')
+          await delay(300)
+          yield Buffer.from('b')
+        })(),
+      )
+    const put = (path: string) => connections.ask(get({ method: 'PUT', path, body: slow(), silenceMsMax: 100 }))
+    expect(await read(await put('/answered'))).toBe('2')
+    await expect(put('/silent')).rejects.toMatchObject({ code: 'answer_timeout' })
   })
 })

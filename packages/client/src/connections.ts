@@ -7,15 +7,20 @@
  *
  * It is node:http and no more: a command that sends one message waits for all that its HTTP client loads.
  */
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Endpoint } from './discover.ts'
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | undefined
-  /** Milliseconds without a byte after which the daemon is not waited for any longer. */
+  /** A stream is read as fast as the daemon takes it, and is closed when the request ends, however it does. */
+  readonly body?: string | Readable | undefined
+  /**
+   * Milliseconds without a byte after which the daemon is not waited for any longer. Before the end of a body that is a
+   * stream it is: whoever makes the body may be slow.
+   */
   readonly silenceMsMax: number
   readonly signal?: AbortSignal | undefined
 }
@@ -27,6 +32,13 @@ class Silence extends Error {
   constructor(code: Silence['code']) {
     super(code === 'connect_timeout' ? 'no connection in time' : 'no answer in time')
     this.code = code
+  }
+}
+
+/** The stream that a body comes from has failed; `cause` says how. */
+export class SourceFailure extends Error {
+  constructor(cause: unknown) {
+    super('the source of the body failed', { cause })
   }
 }
 
@@ -50,12 +62,16 @@ export class Connections {
 
   /**
    * @returns the answer with its body still to be read; reading it ends early for the same reasons
-   * @throws an error with the code connect_timeout or answer_timeout, one of the system or of the HTTP parser, or the reason of the signal
+   * @throws an error with the code connect_timeout or answer_timeout, one of the system or of the HTTP parser,
+   *   SourceFailure, or the reason of the signal
    */
   async ask(o: HttpRequest): Promise<IncomingMessage> {
+    const source = o.body instanceof Readable ? o.body : null
+    if (o.signal?.aborted === true) source?.destroy()
     o.signal?.throwIfAborted()
     return await new Promise((resolve, reject) => {
-      const { method, path, headers, silenceMsMax: timeout } = o
+      const { method, path, headers } = o
+      const timeout = source === null ? o.silenceMsMax : 0
       const asked = request({ ...this.#address, agent: this.#agent, method, path, headers, timeout })
       let answer: IncomingMessage | null = null
       const end = (reason: Error) => {
@@ -76,15 +92,23 @@ export class Connections {
       asked.on('timeout', () => end(new Silence(asked.socket?.connecting ? 'connect_timeout' : 'answer_timeout')))
       asked.on('response', (incoming) => {
         answer = incoming
+        if (source !== null) keepOrEnd(asked, { incoming, source })
         resolve(incoming)
       })
       asked.on('error', reject)
       asked.on('close', () => {
+        source?.destroy()
         o.signal?.removeEventListener('abort', abandon)
         this.#underWay.delete(end)
         if (this.#retired && this.#underWay.size === 0) this.#agent.destroy()
       })
-      asked.end(o.body)
+      if (source === null) {
+        asked.end(o.body)
+        return
+      }
+      source.on('error', (cause) => end(new SourceFailure(cause)))
+      asked.on('finish', () => asked.setTimeout(o.silenceMsMax))
+      source.pipe(asked)
     })
   }
 
@@ -100,4 +124,12 @@ export class Connections {
     for (const end of this.#underWay) end(new Error('the client was closed'))
     this.#agent.destroy()
   }
+}
+
+/** An answer that came before the end of the body needs no more of it; its connection is then of no further use. */
+function keepOrEnd(asked: ClientRequest, o: { readonly incoming: IncomingMessage; readonly source: Readable }): void {
+  if (asked.writableEnded) return
+  o.source.unpipe(asked)
+  o.source.destroy()
+  o.incoming.on('end', () => asked.destroy())
 }

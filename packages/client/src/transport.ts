@@ -9,9 +9,12 @@
  * It does not check answers against their schemas: the daemon sends what those schemas produced, on the same host.
  */
 import type { IncomingMessage } from 'node:http'
-import { Connections } from './connections.ts'
+import type { Readable } from 'node:stream'
+import { headerOf, isJson, statusOf, textOf } from './answer.ts'
+import { Connections, SourceFailure } from './connections.ts'
 import type { Endpoint } from './discover.ts'
-import { fromProblem, MeshError, parseRetryAfter } from './protocol.ts'
+import { connectionFailure, failureOfAnswer, markReached } from './failure.ts'
+import { MeshError } from './protocol.ts'
 import { type Failure, type RetryPolicy, retryDelayMs } from './retry.ts'
 import type { ClientRuntime } from './runtime.ts'
 
@@ -19,10 +22,14 @@ import type { ClientRuntime } from './runtime.ts'
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Call {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly query?: Query
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
   readonly body?: unknown
+  /** Sent as it is, in the place of `body`; opened anew for each attempt. An error of it is thrown as it is. */
+  readonly source?: () => Readable
   /** Whether doing it twice is the same as doing it once. */
   readonly repeatable: boolean
   /** Milliseconds that the daemon may take beyond the usual, for calls that wait for something. */
@@ -33,6 +40,8 @@ export interface Call {
 /** A long answer that is read as it comes. */
 export interface OpenStream {
   readonly status: number
+  /** @param name in lower case */
+  header(name: string): string | null
   readonly chunks: AsyncIterable<Uint8Array>
   /** Ends the connection. */
   close(): void
@@ -63,23 +72,19 @@ export class Transport {
    * @throws MeshError, or the reason of the call's signal
    */
   async call(call: Call): Promise<unknown> {
-    const begunAt = this.#runtime.monotonicMs()
-    let everReached = false
-    for (let attempts = 1; ; attempts += 1) {
-      const outcome = await this.#attempt(call)
-      if (!('error' in outcome)) return outcome.body
-      everReached ||= outcome.reached
-      const delayMs = retryDelayMs(this.#policy, {
-        failure: outcome,
-        everReached,
-        attempts,
-        elapsedMs: this.#runtime.monotonicMs() - begunAt,
-        repeatable: call.repeatable,
-        random: this.#runtime.random(),
-      })
-      if (delayMs === null || this.#closed) throw everReached ? markReached(outcome.error) : outcome.error
-      await this.#runtime.sleep(delayMs, call.signal)
-    }
+    return await this.#repeat(call, async (answer) => {
+      const text = await textOf(answer)
+      return isJson(answer) ? JSON.parse(text) : text
+    })
+  }
+
+  /**
+   * As `call`, for an answer whose body is read as it comes. What it meets from then on is the reader's: see `failure`.
+   *
+   * @throws MeshError, or the reason of the call's signal
+   */
+  async open(call: Call): Promise<OpenStream> {
+    return await this.#repeat(call, async (answer) => toStream(answer))
   }
 
   /**
@@ -88,23 +93,13 @@ export class Transport {
    * @throws MeshError, or the reason of the signal
    */
   async stream(path: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<OpenStream> {
-    try {
-      const { endpoint, connections } = this.#connection()
-      const answer = await connections.ask({
-        method: 'GET',
-        path,
-        // A stream occupies its connection until it ends.
-        headers: { ...headersFor(endpoint), accept: 'text/event-stream', connection: 'close', ...headers },
-        silenceMsMax,
-        signal,
-      })
-      const status = statusOf(answer)
-      if (status >= 300) throw failureOfAnswer(answer, await textOf(answer), this.#runtime.now()).error
-      return { status, chunks: answer, close: () => void answer.destroy() }
-    } catch (cause) {
-      signal?.throwIfAborted()
-      throw this.#failureOf(cause).error
-    }
+    // A stream occupies its connection until it ends.
+    const own = { accept: 'text/event-stream', connection: 'close', ...headers }
+    const patienceMs = silenceMsMax - answerMsMax
+    const call: Call = { method: 'GET', path, headers: own, repeatable: false, patienceMs, signal }
+    const outcome = await this.#attempt(call, async (answer) => toStream(answer))
+    if ('error' in outcome) throw outcome.error
+    return outcome.taken
   }
 
   /** What a broken connection or any other exception means. */
@@ -119,7 +114,30 @@ export class Transport {
     this.#open = null
   }
 
-  async #attempt(call: Call): Promise<{ body: unknown } | Failure> {
+  async #repeat<Taken>(call: Call, take: (answer: IncomingMessage) => Promise<Taken>): Promise<Taken> {
+    const begunAt = this.#runtime.monotonicMs()
+    let everReached = false
+    for (let attempts = 1; ; attempts += 1) {
+      const outcome = await this.#attempt(call, take)
+      if (!('error' in outcome)) return outcome.taken
+      everReached ||= outcome.reached
+      const delayMs = retryDelayMs(this.#policy, {
+        failure: outcome,
+        everReached,
+        attempts,
+        elapsedMs: this.#runtime.monotonicMs() - begunAt,
+        repeatable: call.repeatable,
+        random: this.#runtime.random(),
+      })
+      if (delayMs === null || this.#closed) throw everReached ? markReached(outcome.error) : outcome.error
+      await this.#runtime.sleep(delayMs, call.signal)
+    }
+  }
+
+  async #attempt<Taken>(
+    call: Call,
+    take: (answer: IncomingMessage) => Promise<Taken>,
+  ): Promise<{ taken: Taken } | Failure> {
     try {
       const { endpoint, connections } = this.#connection()
       const answer = await connections.ask({
@@ -129,16 +147,17 @@ export class Transport {
           ...headersFor(endpoint),
           accept: 'application/json',
           ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...call.headers,
         },
-        body: call.body === undefined ? undefined : JSON.stringify(call.body),
+        body: call.source?.() ?? (call.body === undefined ? undefined : JSON.stringify(call.body)),
         silenceMsMax: answerMsMax + (call.patienceMs ?? 0),
         signal: call.signal,
       })
-      const text = await textOf(answer)
-      if (statusOf(answer) >= 300) return failureOfAnswer(answer, text, this.#runtime.now())
-      return { body: isJson(answer) ? JSON.parse(text) : text }
+      if (statusOf(answer) >= 300) return failureOfAnswer(answer, await textOf(answer), this.#runtime.now())
+      return { taken: await take(answer) }
     } catch (cause) {
       call.signal?.throwIfAborted()
+      if (cause instanceof SourceFailure) throw cause.cause
       return this.#failureOf(cause)
     }
   }
@@ -161,11 +180,13 @@ export class Transport {
   }
 }
 
-/** The daemon may have done what was asked, even if the last attempt found nobody. */
-function markReached(error: MeshError): MeshError {
-  if (error.data['reached'] !== false) return error
-  const data = { ...error.data, reached: true }
-  return new MeshError(error.code, { detail: error.message, hint: error.hint, data, cause: error.cause })
+function toStream(answer: IncomingMessage): OpenStream {
+  return {
+    status: statusOf(answer),
+    header: (name) => headerOf(answer, name),
+    chunks: answer,
+    close: () => void answer.destroy(),
+  }
 }
 
 function headersFor(endpoint: Endpoint): Record<string, string> {
@@ -179,89 +200,4 @@ export function withQuery(path: string, query: Query | undefined): string {
   }
   const text = search.toString()
   return text === '' ? path : `${path}?${text}`
-}
-
-function statusOf(answer: IncomingMessage): number {
-  return answer.statusCode ?? 0
-}
-
-async function textOf(answer: IncomingMessage): Promise<string> {
-  let text = ''
-  for await (const part of answer.setEncoding('utf8')) text += part
-  return text
-}
-
-function isJson(answer: IncomingMessage): boolean {
-  return /^application\/(?:[a-z.-]+\+)?json\b/.test(header(answer, 'content-type') ?? '')
-}
-
-function header(answer: IncomingMessage, name: string): string | null {
-  const value = answer.headers[name]
-  return (Array.isArray(value) ? value[0] : value) ?? null
-}
-
-function failureOfAnswer(answer: IncomingMessage, text: string, now: number): Failure {
-  return {
-    error: errorOfAnswer(answer, text),
-    reached: true,
-    retryAfterMs: parseRetryAfter(header(answer, 'retry-after'), now),
-  }
-}
-
-function errorOfAnswer(answer: IncomingMessage, text: string): MeshError {
-  if (isJson(answer)) {
-    try {
-      const problem: unknown = JSON.parse(text)
-      if (typeof problem === 'object' && problem !== null) return fromProblem(problem)
-    } catch {
-      // A cut or broken document: the answer below says what is known of it.
-    }
-  }
-  return new MeshError('internal_error', {
-    detail: `the daemon answered ${statusOf(answer)} without a problem document`,
-    data: { http_status: statusOf(answer) },
-  })
-}
-
-/** What the system says when the daemon was not reached at all. */
-const unreachedCodes = new Set([
-  'ENOENT',
-  'ENOTDIR',
-  'ECONNREFUSED',
-  'EAGAIN',
-  'EINVAL',
-  'ENAMETOOLONG',
-  'connect_timeout',
-])
-
-/** What the system or the parser says when the daemon went away under a request. */
-const endedCodes = new Set(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])
-
-function connectionFailure(cause: unknown, endpoint: Endpoint | null): Failure {
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown'
-  const text = cause instanceof Error ? cause.message : String(cause)
-  const where = endpoint === null ? 'the daemon' : endpointText(endpoint)
-  const reached = !unreachedCodes.has(code) && code !== 'EACCES' && code !== 'EPERM'
-  const data = { reason: code, reached, ...(endpoint?.kind === 'socket' ? { socket: endpoint.path } : {}) }
-  const failure = (error: MeshError): Failure => ({ error, reached, retryAfterMs: null })
-
-  if (unreachedCodes.has(code)) {
-    return failure(new MeshError('daemon_unreachable', { detail: `no daemon answers at ${where}`, data, cause }))
-  }
-  if (code === 'EACCES' || code === 'EPERM') {
-    const hint = 'Run this as the user that owns the home, or set CLAUDEMESH_HOME to your own.'
-    const detail = `${where} belongs to somebody else`
-    return failure(new MeshError('unsafe_permissions', { detail, hint, data, cause }))
-  }
-  if (code === 'answer_timeout') {
-    const hint = 'See `claudemesh daemon status` and `claudemesh daemon logs`.'
-    return failure(new MeshError('timeout', { detail: `${where} did not answer in time`, hint, data, cause }))
-  }
-  const ended = endedCodes.has(code)
-  const detail = ended ? `the connection to ${where} ended early` : `the connection to ${where} failed: ${text}`
-  return failure(new MeshError('daemon_unreachable', { detail, data, cause }))
-}
-
-function endpointText(endpoint: Endpoint): string {
-  return endpoint.kind === 'socket' ? endpoint.path : `127.0.0.1:${endpoint.port}`
 }

@@ -31,7 +31,8 @@ import {
 
 type Fill = Parameters<Database['rebuild']>[0]
 
-const applicationName = 'claudemesh-artifacts'
+/** How the connections of a store call themselves. */
+export const applicationName = 'claudemesh-artifacts'
 
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'

@@ -44,6 +44,17 @@ export const listen = `LISTEN ${channel}`
 
 const shadow = `${schema.name}_replay`
 
+/** Dropping a store for good. */
+export const dropping = {
+  /** Of migrations: nobody makes tables meanwhile. */
+  lock: prepare(`SELECT pg_advisory_xact_lock(${schema.lockKey})`),
+  countOthers: prepare(`
+    SELECT count(*)::int AS count FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()`),
+  dropShadow: prepare(`DROP SCHEMA IF EXISTS ${schema.name}_replay CASCADE`),
+  dropSchema: prepare(`DROP SCHEMA IF EXISTS ${schema.name} CASCADE`),
+} as const
+
 /** Rebuilding the views beside the ones that are read. */
 export const rebuilding = {
   tryLock: prepare(`SELECT pg_try_advisory_lock(${rebuildKey}) AS locked`),
