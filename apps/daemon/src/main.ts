@@ -12,6 +12,7 @@ export { type ConfigEntry, type ConfigOrigin, type ConfigSources, effectiveConfi
 export { acceptThisHost } from './operate/accept-host.ts'
 export { backUp } from './operate/backup.ts'
 export { forgetEphemeral, isEphemeralRemains } from './operate/forget-ephemeral.ts'
+export { artifactsEngine, migrateArtifacts } from './operate/migrate-artifacts.ts'
 export { type Reminted, remint } from './operate/remint.ts'
 export { type Restored, restoreBackup } from './operate/restore.ts'
 export { systemRuntime } from './runtime.ts'

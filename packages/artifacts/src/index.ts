@@ -1,4 +1,5 @@
 /** What other packages may use of the artifacts. */
+export { aboutStore } from './about.ts'
 export { ArtifactError, type ArtifactErrorOptions } from './artifact-error.ts'
 export type { AuditOptions } from './audit/audit.ts'
 export { decodeCanonical, encodeCanonical } from './canon/cbor.ts'

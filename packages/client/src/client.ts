@@ -45,6 +45,7 @@ import type {
   TopicPostRequest,
   Version,
 } from '@claudemesh/protocol'
+import { Artifacts } from './artifacts.ts'
 import type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
@@ -71,6 +72,8 @@ export class MeshClient {
   readonly #nextId: () => string
   /** Work queues. */
   readonly queues: Queues
+  /** Packages of files. */
+  readonly artifacts: Artifacts
 
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
@@ -82,6 +85,7 @@ export class MeshClient {
       runtime: this.#runtime,
     })
     this.queues = new Queues(this.#transport)
+    this.artifacts = new Artifacts(this.#transport)
   }
 
   /** Ends the connections. Calls under way fail. */

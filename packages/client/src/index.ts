@@ -1,3 +1,4 @@
+export type { Artifacts } from './artifacts.ts'
 export { MeshClient, openClient } from './client.ts'
 export type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.ts'

@@ -153,7 +153,7 @@ export class Transport {
         silenceMsMax: answerMsMax + (call.patienceMs ?? 0),
         signal: call.signal,
       })
-      if (statusOf(answer) >= 300) return failureOfAnswer(answer, await textOf(answer), this.#runtime.now())
+      if (!isGood(answer)) return failureOfAnswer(answer, await textOf(answer), this.#runtime.now())
       return { taken: await take(answer) }
     } catch (cause) {
       call.signal?.throwIfAborted()
@@ -178,6 +178,11 @@ export class Transport {
     abandoned?.connections.retire()
     return connectionFailure(cause, abandoned?.endpoint ?? null)
   }
+}
+
+/** What the route itself has to say, which is also of a store that is down: it is no problem document then. */
+function isGood(answer: IncomingMessage): boolean {
+  return statusOf(answer) < 300 || /^application\/json\b/.test(headerOf(answer, 'content-type') ?? '')
 }
 
 function toStream(answer: IncomingMessage): OpenStream {

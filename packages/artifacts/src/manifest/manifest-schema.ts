@@ -2,6 +2,9 @@
 import { type Static, Type } from 'typebox'
 import type { CanonicalMap } from '../canon/value.ts'
 
+/** Of the manifests that this version writes; it reads no other. */
+export const manifestVersion = 1
+
 const closed = { additionalProperties: false }
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -92,7 +95,7 @@ const provenanceSchema = Type.Object(
 
 export const manifestSchema = Type.Object(
   {
-    manifest_version: Type.Literal(1),
+    manifest_version: Type.Literal(manifestVersion),
     package: packageSchema,
     files: Type.Array(fileSchema),
     storage_receipts: Type.Array(receiptSchema),

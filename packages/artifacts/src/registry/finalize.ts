@@ -14,7 +14,7 @@ import type { ContentAddress } from '../identity/content-address.ts'
 import { contentRoot } from '../manifest/content-root.ts'
 import { encodeManifest } from '../manifest/manifest.ts'
 import { compareBytes } from '../manifest/manifest-checks.ts'
-import type { Manifest, ManifestFile, ManifestReceipt } from '../manifest/manifest-schema.ts'
+import { type Manifest, type ManifestFile, type ManifestReceipt, manifestVersion } from '../manifest/manifest-schema.ts'
 import type { Runtime } from '../runtime.ts'
 import { checkActor } from './input.ts'
 import { packageNotOpen, requirePackage } from './package.ts'
@@ -179,7 +179,7 @@ function buildManifest(
     'registry_id' | 'actor' | 'first_event_sequence' | 'last_event_sequence'
   >
   return {
-    manifest_version: 1,
+    manifest_version: manifestVersion,
     package: {
       package_id: found.package_id,
       name: found.name,
