@@ -49,11 +49,11 @@ import { Artifacts } from './artifacts.ts'
 import type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
-import { namingKey } from './naming-key.ts'
 import { eachRow } from './pages.ts'
-import { createIdSource, daemonPaths, MeshError } from './protocol.ts'
+import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
+import { Sending } from './sending.ts'
 import { type Call, Transport } from './transport.ts'
 
 /**
@@ -69,7 +69,7 @@ export function openClient(options: ClientOptions): MeshClient {
 export class MeshClient {
   readonly #transport: Transport
   readonly #runtime: ClientRuntime
-  readonly #nextId: () => string
+  readonly #sending: Sending
   /** Work queues. */
   readonly queues: Queues
   /** Packages of files. */
@@ -78,12 +78,15 @@ export class MeshClient {
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
     this.#runtime = options.runtime ?? systemRuntime()
-    this.#nextId = createIdSource(() => this.#runtime.now())
     this.#transport = new Transport({
       discover: () => discoverEndpoint(paths),
       policy: { retryMsMax: options.retryMsMax ?? 5_000, awaitDaemon: options.awaitDaemon ?? false },
       runtime: this.#runtime,
     })
+    this.#sending = new Sending(
+      this.#transport,
+      createIdSource(() => this.#runtime.now()),
+    )
     this.queues = new Queues(this.#transport)
     this.artifacts = new Artifacts(this.#transport)
   }
@@ -95,12 +98,12 @@ export class MeshClient {
 
   /** Keeps a message and sends it; the answer says which state is proven. */
   async send(request: SendRequest, options: SendOptions = {}): Promise<SendResponse> {
-    return await this.#sendTo('/v1/send', request, options)
+    return await this.#sending.send('/v1/send', request, options)
   }
 
   /** As `send`, to a topic. */
   async topicPost(request: TopicPostRequest, options: SendOptions = {}): Promise<SendResponse> {
-    return await this.#sendTo('/v1/topic/post', request, options)
+    return await this.#sending.send('/v1/topic/post', request, options)
   }
 
   /** 1 to 256 sends in one request; one answer per item, in order. A bad item never fails the others. */
@@ -108,7 +111,7 @@ export class MeshClient {
     requests: readonly SendRequest[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly BatchItemAnswer[]> {
-    const body = requests.map((request) => this.#withKey(request))
+    const body = requests.map((request) => this.#sending.withKey(request))
     const answer = await this.#call<{ items: readonly BatchItemAnswer[] }>({
       method: 'POST',
       path: '/v1/send/batch',
@@ -261,30 +264,6 @@ export class MeshClient {
   /** Tells the daemon that a client of that name is alive. */
   async heartbeat(client: string): Promise<HeartbeatResponse> {
     return await this.#post('/v1/heartbeat', { client }, 'repeatable')
-  }
-
-  async #sendTo(path: string, request: SendRequest | TopicPostRequest, options: SendOptions): Promise<SendResponse> {
-    const body = this.#withKey(request)
-    const { waitMs = 0, until } = options
-    try {
-      return await this.#call({
-        method: 'POST',
-        path,
-        query: waitMs === 0 ? {} : { wait: waitMs, until },
-        body,
-        repeatable: true,
-        patienceMs: waitMs,
-        signal: options.signal,
-      })
-    } catch (cause) {
-      throw cause instanceof MeshError && cause.data['reached'] !== false
-        ? namingKey(cause, body.client_message_id)
-        : cause
-    }
-  }
-
-  #withKey<Request extends SendRequest | TopicPostRequest>(request: Request): Request & { client_message_id: string } {
-    return { ...request, client_message_id: request.client_message_id ?? this.#nextId() }
   }
 
   async #get<Answer>(path: string, query: Call['query'] = {}): Promise<Answer> {
