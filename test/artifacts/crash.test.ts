@@ -13,7 +13,7 @@ import { engines } from './engines.ts'
 const actor = 'local'
 
 interface Row {
-  readonly step: 'open' | 'ingest' | 'finalize' | 'replay' | 'gc'
+  readonly step: 'open' | 'ingest' | 'begin' | 'upload' | 'drop' | 'finalize' | 'replay' | 'gc'
   readonly at: string
   /** Whether the operation has happened, as a reader sees it afterwards. */
   readonly happened: boolean
@@ -25,6 +25,15 @@ const onBytes: readonly Row[] = [
   { step: 'ingest', at: 'artifacts.put.renamed', happened: false },
   { step: 'ingest', at: 'artifacts.ingest.published', happened: false },
   { step: 'ingest', at: 'artifacts.ingest.locked', happened: false },
+  { step: 'begin', at: 'artifacts.spool.created', happened: false },
+  { step: 'begin', at: 'artifacts.upload.spooled', happened: false },
+  { step: 'upload', at: 'artifacts.spool.synced', happened: false },
+  { step: 'upload', at: 'artifacts.spool.recorded', happened: false },
+  { step: 'upload', at: 'artifacts.put.renamed', happened: false },
+  { step: 'upload', at: 'artifacts.upload.published', happened: false },
+  { step: 'upload', at: 'artifacts.ingest.locked', happened: false },
+  { step: 'upload', at: 'artifacts.upload.committed', happened: true },
+  { step: 'drop', at: 'artifacts.upload.dropped', happened: true },
   { step: 'finalize', at: 'artifacts.finalize.locked', happened: false },
   { step: 'gc', at: 'artifacts.delete.unlinked', happened: true },
 ]
@@ -43,6 +52,11 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     ...onBytes,
     { step: 'ingest', at: 'transaction.before_commit:2', happened: false },
     { step: 'ingest', at: 'transaction.committed:2', happened: true },
+    // Its offset, its size, then the file.
+    { step: 'upload', at: 'transaction.before_commit:2', happened: false },
+    { step: 'upload', at: 'transaction.committed:3', happened: false },
+    { step: 'upload', at: 'transaction.before_commit:4', happened: false },
+    { step: 'upload', at: 'transaction.committed:4', happened: true },
     { step: 'finalize', at: 'transaction.before_commit:2', happened: false },
     { step: 'finalize', at: 'transaction.committed:2', happened: true },
     { step: 'replay', at: 'transaction.before_commit:2', happened: true },
@@ -55,6 +69,10 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     { step: 'open', at: 'postgres.migration.before_commit', happened: false },
     { step: 'ingest', at: 'postgres.before_commit:2', happened: false },
     { step: 'ingest', at: 'postgres.committed:2', happened: true },
+    { step: 'upload', at: 'artifacts.spool.recorded', happened: false },
+    { step: 'upload', at: 'artifacts.upload.published', happened: false },
+    { step: 'upload', at: 'postgres.before_commit:4', happened: false },
+    { step: 'upload', at: 'postgres.committed:4', happened: true },
     { step: 'finalize', at: 'postgres.before_commit:2', happened: false },
     { step: 'finalize', at: 'postgres.committed:2', happened: true },
     { step: 'replay', at: 'artifacts.replay.filled', happened: true },
@@ -74,7 +92,13 @@ async function read(registry: Registry, fileId: string): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** A store with an open package of one file, and an aborted one whose bytes may go. */
+interface Ids {
+  readonly packageId: string
+  readonly aborted: string
+  readonly uploadId: string
+}
+
+/** A store with an open package of one file, an upload of which some has come, and an aborted package whose bytes may go. */
 async function prepare(databaseUrl: string, storageRoot: string) {
   const registry = await openRegistry({ databaseUrl, storageRoot })
   const draft = { name: 'p', producer: 'test', retentionClass: 'transient', actor }
@@ -84,32 +108,57 @@ async function prepare(databaseUrl: string, storageRoot: string) {
   const { packageId: aborted } = await registry.createPackage(draft)
   await registry.ingestFile(aborted, { ...place, source: bytesOf('to be collected') })
   await registry.abortPackage(aborted, { actor })
+  const { uploadId } = await registry.createUpload(packageId, { ...place, relativePath: 'dir/crash.txt' })
+  await registry.appendUpload(uploadId, { offset: 0, source: bytesOf('crash') })
   const digest = await registry.viewStateDigest()
   await registry.close()
-  return { packageId, aborted, digest }
+  return { packageId, aborted, uploadId, digest }
 }
 
-async function hasHappened(registry: Registry, step: Row['step'], ids: { packageId: string; aborted: string }) {
+async function hasHappened(registry: Registry, step: Row['step'], ids: Ids) {
   switch (step) {
     case 'ingest':
+    case 'upload':
       return (await registry.getPackage(ids.packageId)).fileCount === 2
+    case 'drop':
+      return (await registry.uploadStatus(ids.uploadId).catch(({ code }) => code)) === 'upload_not_found'
     case 'finalize':
       return (await registry.getPackage(ids.packageId)).status === 'finalized'
     case 'gc':
       return (await registry.getPackage(ids.aborted)).status === 'garbage_collected'
+    case 'begin':
+      // Nobody knows its id.
+      return false
     default:
       return true
   }
 }
 
-async function repeat(registry: Registry, step: Row['step'], packageId: string): Promise<void> {
+async function repeat(registry: Registry, step: Row['step'], { packageId, uploadId }: Ids): Promise<void> {
   if (step === 'finalize') await registry.finalizePackage(packageId, { actor })
   if (step === 'replay') await registry.replay()
+  if (step === 'upload') await goOn(registry, uploadId)
   if (step !== 'ingest') return
   const place = { relativePath: 'dir/crash.txt', mediaType: 'text/plain', actor, idempotencyKey: 'the-crash' }
   const file = await registry.ingestFile(packageId, { ...place, source: bytesOf('crash here') })
   expect(await read(registry, file.fileId)).toBe('crash here')
   expect((await registry.getPackage(packageId)).fileCount).toBe(2)
+}
+
+/** What whoever sends an upload does who got no answer: asks how far it came, and goes on there. */
+async function goOn(registry: Registry, uploadId: string): Promise<void> {
+  const known = await registry.uploadStatus(uploadId).catch(() => null)
+  if (known !== null) {
+    const { offset } = known
+    expect(offset, 'what was acknowledged').toBeGreaterThanOrEqual('crash'.length)
+    await registry.appendUpload(uploadId, { offset, source: bytesOf('crash here'.slice(offset)) })
+  }
+  const file = await registry.completeUpload(uploadId, { actor })
+  expect(await read(registry, file.fileId)).toBe('crash here')
+}
+
+function spooled(storageRoot: string): string[] {
+  return readdirSync(join(storageRoot, '.uploads')).filter((name) => !name.startsWith('lock'))
 }
 
 /** Every reference has its bytes, the views are those of the log, and nothing is left of whoever was killed. */
@@ -131,7 +180,7 @@ for (const { name, freshUrl } of engines) {
         const databaseUrl = await freshUrl()
         const storageRoot = join(scratchDirectory(), 'objects')
         const ids = step === 'open' ? null : await prepare(databaseUrl, storageRoot)
-        const args = [databaseUrl, storageRoot, step, ids?.packageId ?? '']
+        const args = [databaseUrl, storageRoot, step, ids?.packageId ?? '', ids?.uploadId ?? '']
         const child = startChild('artifacts/children/registry-step.mjs', args, {
           environment: { CLAUDEMESH_CRASH_AT: at },
         })
@@ -150,10 +199,13 @@ for (const { name, freshUrl } of engines) {
         await assertSound(registry, storageRoot)
 
         // Asked again, as whoever got no answer does.
-        await repeat(registry, step, ids.packageId)
+        await repeat(registry, step, ids)
         await registry.gc({ actor, graceMs: 0 })
-        expect(await hasHappened(registry, step, ids)).toBe(true)
+        if (step !== 'begin') expect(await hasHappened(registry, step, ids)).toBe(true)
         expect((await registry.stats()).unreferencedBytes, 'garbage is gone').toBe(0)
+        await registry.sweepUploads()
+        const isOpen = await registry.uploadStatus(ids.uploadId).then(Boolean, () => false)
+        expect(spooled(storageRoot), 'bytes without an upload are gone').toEqual(isOpen ? [ids.uploadId] : [])
         await assertSound(registry, storageRoot)
       })
     }

@@ -206,6 +206,19 @@ for (const { name, freshUrl } of engines) {
   })
 }
 
+test('one process takes the uploads of a store, and lets them go when it closes it', async () => {
+  const { registry: one, databaseUrl, storageRoot } = await open()
+  const { registry: two } = await open({ databaseUrl, storageRoot })
+  const { uploadId } = await one.createUpload(await make(one), place)
+  await one.appendUpload(uploadId, { offset: 0, source: bytesOf('one') })
+  const append = () => two.appendUpload(uploadId, { offset: 3, source: bytesOf('two') })
+  await expect(append()).rejects.toMatchObject({ code: 'upload_busy' })
+  await one.close()
+  await append()
+  const { fileId } = await two.completeUpload(uploadId, { actor })
+  expect((await read(two, fileId)).toString()).toBe('onetwo')
+})
+
 test('the same history gives the same log, manifest and views on every engine, for ever', async () => {
   const results: unknown[] = []
   for (const { freshUrl } of engines) {

@@ -111,6 +111,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   hold_active: data,
   restore_required: data,
   upload_busy: data,
+  upload_offset_mismatch: data,
   digest_mismatch: data,
   size_mismatch: data,
   object_not_found: noInput,

@@ -49,6 +49,7 @@ const bounds: Readonly<Record<Exclude<keyof Limits, 'pageRowsMax'>, Bound>> = {
   reasonLengthMax: { default: 1024, maximum: 4096, describe: 'characters of a reason' },
   ingestsMax: { default: 8, maximum: 256, describe: 'files whose bytes are taken in at once' },
   ingestsWaitingMax: { default: 64, maximum: 4096, describe: 'files that wait for their turn to be taken in' },
+  uploadsMax: { default: 64, maximum: 4096, describe: 'uploads in pieces that are open' },
   tailsMax: { default: 32, maximum: 1024, describe: 'readers that follow the log of events' },
 }
 

@@ -17,15 +17,16 @@ export { registryCases } from './conformance/registry.ts'
 export { type ConformanceCase, storageBackendCases } from './conformance/storage-backend.ts'
 export { InProcessDataPlane } from './dataplane/inproc/in-process-data-plane.ts'
 export type {
+  AppendOptions,
   DataPlane,
   IngestOptions,
   IngestResult,
   ServeOptions,
+  UploadSoFar,
   VerifyOptions,
   VerifyResult,
 } from './dataplane/spi.ts'
-export type { ReceiveOptions } from './dataplane/spool/receive.ts'
-export { Spool, type SpooledBlob } from './dataplane/spool/spool.ts'
+export { Spool } from './dataplane/spool/spool.ts'
 export { type MigratedStore, type MigrateStoreOptions, migrateStore } from './db/migrate-store.ts'
 export type { Event } from './events/event.ts'
 export type { ReplayResult } from './events/replay.ts'
@@ -61,7 +62,8 @@ export { openRegistry, type RegistryConfig } from './open.ts'
 export { type PathConflict, PathSet } from './paths/path-conflicts.ts'
 export { normalizeRelativePath, type PathPolicy, type RelativePath } from './paths/relative-path.ts'
 export type { Finalized, FinalizeOptions } from './registry/finalize.ts'
-export type { ExistingFile, FilePlace, IngestedFile, NewFile } from './registry/ingest/ingest.ts'
+export type { ExistingFile, NewFile } from './registry/ingest/ingest.ts'
+export type { FilePlace, IngestedFile } from './registry/ingest/placing.ts'
 export type { Provenance } from './registry/input.ts'
 export type { Package, PackageFile, PackageStatus, Retention } from './registry/package.ts'
 export type { NewPackage } from './registry/packages.ts'
@@ -69,6 +71,7 @@ export type { Page, ServedFile } from './registry/reading.ts'
 export type { Registry, RegistryHealth } from './registry/registry.ts'
 export type { PackageFilter } from './registry/statements.ts'
 export type { Stats } from './registry/stats.ts'
+export type { NewUpload, Upload } from './registry/uploads/upload.ts'
 export type { CollectedObject, Collection } from './retention/collection.ts'
 export type { ScrubResult, VerifiedLocation } from './retention/verification.ts'
 export type { Runtime } from './runtime.ts'

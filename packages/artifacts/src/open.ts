@@ -1,4 +1,5 @@
 /** The composition root (06 §1): a store is opened here, with no server, and everything in it gets what it needs. */
+import { join } from 'node:path'
 import { ArtifactError } from './artifact-error.ts'
 import { jcs } from './canon/jcs.ts'
 import type { CanonicalMap } from './canon/value.ts'
@@ -12,11 +13,13 @@ import { forgetAnswers } from './registry/answers/statements.ts'
 import { Finalize } from './registry/finalize.ts'
 import { Ingest } from './registry/ingest/ingest.ts'
 import { IngestSlots } from './registry/ingest/ingest-slots.ts'
+import { Placing } from './registry/ingest/placing.ts'
 import { Packages } from './registry/packages.ts'
 import { Reading } from './registry/reading.ts'
 import { Registry } from './registry/registry.ts'
 import { Removal } from './registry/removal.ts'
 import { identify, setDuration, setMetadataSchema } from './registry/statements.ts'
+import { Uploads } from './registry/uploads/uploads.ts'
 import { GarbageCollection } from './retention/collection.ts'
 import { RetentionKeeper } from './retention/retention.ts'
 import { Verification } from './retention/verification.ts'
@@ -89,9 +92,14 @@ function compose(o: {
   const limits = { ...limitsDefault, ...config.limits }
   const backends = new Backends()
   backends.register(local)
-  const plane = new InProcessDataPlane({ backends, backendIdDefault: local.backendId })
+  const plane = new InProcessDataPlane({
+    backends,
+    backendIdDefault: local.backendId,
+    spoolDirectory: join(config.storageRoot, '.uploads'),
+  })
   const log = new EventLog({ database, now: runtime.now, tailsMax: limits.tailsMax })
   const slots = new IngestSlots({ slotsMax: limits.ingestsMax, waitingMax: limits.ingestsWaitingMax })
+  const placing = new Placing({ log, plane, runtime, limits })
   const verification = new Verification({ log, plane, runtime })
   return new Registry({
     registryId,
@@ -101,7 +109,8 @@ function compose(o: {
     limits,
     slots,
     packages: new Packages({ log, runtime, limits }),
-    ingest: new Ingest({ log, plane, runtime, limits, slots }),
+    ingest: new Ingest({ placing, plane, limits, slots }),
+    uploads: new Uploads({ log, plane, placing, runtime, limits, slots }),
     removal: new Removal({ log, limits }),
     finalize: new Finalize({ log, plane, runtime, registryId }),
     reading: new Reading({ log, plane, limits, verification }),
@@ -110,6 +119,9 @@ function compose(o: {
     collection: new GarbageCollection({ log, plane, runtime }),
     shares: new Shares({ log, runtime, limits }),
     gcGraceMs: config.gcGraceMs ?? gcGraceMsDefault,
-    closeStorage: () => local.close(),
+    closeStorage: () => {
+      plane.close()
+      local.close()
+    },
   })
 }

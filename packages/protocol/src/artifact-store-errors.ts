@@ -120,6 +120,12 @@ export const artifactStoreErrors = {
     title: 'There is no such upload',
     hint: 'Begin a new one; an upload ends 24 hours after its last byte.',
   },
+  upload_offset_mismatch: {
+    status: 409,
+    retryable: false,
+    title: 'The upload is at another byte',
+    hint: 'Go on at the `offset` that the error names.',
+  },
   upload_busy: {
     status: 409,
     retryable: true,

@@ -1,8 +1,8 @@
 // Does one thing with a store and prints `done` when it was acknowledged; a test has it killed on the way. Arguments: the
-// URL of the database, the directory of the objects, what to do, and the package to do it with.
+// URL of the database, the directory of the objects, what to do, and the package and the upload to do it with.
 import { openRegistry } from '@claudemesh/artifacts'
 
-const [databaseUrl, storageRoot, step, packageId] = process.argv.slice(2)
+const [databaseUrl, storageRoot, step, packageId, uploadId] = process.argv.slice(2)
 const actor = 'local'
 
 async function* source() {
@@ -20,6 +20,17 @@ const steps = {
       source: source(),
       idempotencyKey: 'the-crash',
     }),
+  begin: (registry) => registry.createUpload(packageId, { relativePath: 'begun', mediaType: 'text/plain', actor }),
+  upload: async (registry) => {
+    await registry.appendUpload(uploadId, {
+      offset: 'crash'.length,
+      source: (async function* () {
+        yield Buffer.from(' here')
+      })(),
+    })
+    return registry.completeUpload(uploadId, { actor })
+  },
+  drop: (registry) => registry.abortUpload(uploadId),
   finalize: (registry) => registry.finalizePackage(packageId, { actor }),
   replay: (registry) => registry.replay(),
   gc: (registry) => registry.gc({ actor, graceMs: 0 }),

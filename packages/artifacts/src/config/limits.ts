@@ -15,6 +15,8 @@ export interface Limits {
   readonly ingestsMax: number
   /** Ingests that wait for their turn; a further one is refused. */
   readonly ingestsWaitingMax: number
+  /** Uploads in pieces that are open. */
+  readonly uploadsMax: number
   readonly tailsMax: number
   /** Rows of a page of a listing. */
   readonly pageRowsMax: number
@@ -32,6 +34,7 @@ export const limitsDefault: Limits = {
   reasonLengthMax: 1024,
   ingestsMax: 8,
   ingestsWaitingMax: 64,
+  uploadsMax: 64,
   tailsMax: 32,
   pageRowsMax: 1000,
 }

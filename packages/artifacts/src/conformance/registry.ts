@@ -10,11 +10,13 @@ import { pathsCases } from './registry/paths.ts'
 import { retentionCases } from './registry/retention.ts'
 import type { RegistryCase } from './registry/scenario.ts'
 import { sharesCases } from './registry/shares.ts'
+import { uploadsCases } from './registry/uploads.ts'
 
 export const registryCases: readonly RegistryCase[] = [
   ...packagesCases,
   ...pathsCases,
   ...contentsCases,
+  ...uploadsCases,
   ...answersCases,
   ...retentionCases,
   ...sharesCases,

@@ -63,9 +63,28 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal
 }
 
+/** An upload as the records have it. */
+export interface UploadSoFar {
+  /** A ULID. */
+  readonly id: string
+  /** How many of its bytes are durable. */
+  readonly offset: number
+  /** What its primary digest is of, from its first byte to its last; BLAKE3 unless another is said. */
+  readonly algorithm?: AlgorithmName
+}
+
+export interface AppendOptions {
+  /** How many bytes there may be, those that are there included; more are `size_mismatch`. */
+  readonly bytesMax: number
+  /** Changes the record to a new offset, durably. Called when the source has ended, and now and then before. */
+  readonly record: (offset: number) => Promise<void>
+  readonly signal?: AbortSignal
+}
+
 /**
  * Five operations on bytes, and what the store asks so that no reference is ever without its bytes: to hold staged bytes
- * until the reference is committed, to look whether an object is there, and to list objects.
+ * until the reference is committed, to look whether an object is there, to list objects, and to take
+ * uploads in pieces.
  */
 export interface DataPlane {
   /**
@@ -103,6 +122,32 @@ export interface DataPlane {
   listObjects(backendId?: string): AsyncIterable<ListedObject>
   /** Ids of the backends, the one for new bytes first. */
   listBackends(): readonly string[]
+
+  /** Begins an upload with no bytes. @throws ArtifactError `upload_busy`: another process takes the uploads of this store */
+  createUpload(id: string): Promise<void>
+  /**
+   * Appends what a source gives. What came before the source failed is recorded all the same.
+   *
+   * @returns the new offset
+   * @throws ArtifactError `upload_busy`, `upload_not_found`, `size_mismatch`, `insufficient_storage`, `storage_io`,
+   *   `invalid_chunk`; what `record` throws; errors of the source and the reason of the signal as they are
+   */
+  appendUpload(upload: UploadSoFar, source: AsyncIterable<Uint8Array>, o: AppendOptions): Promise<number>
+  /** @throws ArtifactError `upload_busy`, `upload_not_found`, `storage_io` */
+  digestUpload(upload: UploadSoFar): Promise<DigestPair>
+  /**
+   * Publishes the bytes of an upload that is complete, and keeps them until `dropUpload`. May be repeated.
+   *
+   * @throws ArtifactError `upload_busy`, `upload_not_found`, `insufficient_storage`, `storage_io`, `backend_unknown`
+   */
+  publishUpload(
+    upload: UploadSoFar,
+    o: { readonly address: ContentAddress; readonly replace?: boolean },
+  ): Promise<StorageReceipt>
+  /** Drops the bytes of an upload; what was published of them stays. Repeating it changes nothing. */
+  dropUpload(id: string): Promise<void>
+  /** Uploads whose bytes are here, whatever the records say. */
+  listUploads(): Promise<readonly string[]>
 
   deleteObject(address: ContentAddress, backendId?: string): Promise<{ readonly deleted: boolean }>
   backendHealth(backendId?: string): Promise<BackendStatus>

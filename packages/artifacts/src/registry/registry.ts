@@ -25,6 +25,7 @@ import type { Packages } from './packages.ts'
 import type { Reading } from './reading.ts'
 import type { Removal } from './removal.ts'
 import { readStats, type Stats } from './stats.ts'
+import type { Uploads } from './uploads/uploads.ts'
 
 export interface RegistryParts {
   readonly registryId: string
@@ -35,6 +36,7 @@ export interface RegistryParts {
   readonly slots: IngestSlots
   readonly packages: Packages
   readonly ingest: Ingest
+  readonly uploads: Uploads
   readonly removal: Removal
   readonly finalize: Finalize
   readonly reading: Reading
@@ -82,6 +84,30 @@ export class Registry {
 
   addExisting(...o: Parameters<Ingest['addExisting']>) {
     return this.#parts.ingest.addExisting(...o)
+  }
+
+  createUpload(...o: Parameters<Uploads['create']>) {
+    return this.#parts.uploads.create(...o)
+  }
+
+  uploadStatus(...o: Parameters<Uploads['status']>) {
+    return this.#parts.uploads.status(...o)
+  }
+
+  appendUpload(...o: Parameters<Uploads['append']>) {
+    return this.#parts.uploads.append(...o)
+  }
+
+  completeUpload(...o: Parameters<Uploads['complete']>) {
+    return this.#parts.uploads.complete(...o)
+  }
+
+  abortUpload(...o: Parameters<Uploads['abort']>) {
+    return this.#parts.uploads.abort(...o)
+  }
+
+  sweepUploads() {
+    return this.#parts.uploads.sweep()
   }
 
   removeFile(...o: Parameters<Removal['remove']>) {

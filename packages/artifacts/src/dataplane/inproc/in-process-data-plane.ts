@@ -16,11 +16,22 @@ import type {
   ObjectHead,
   StagedBlob,
   StorageBackend,
+  StorageReceipt,
   StoredObject,
 } from '../../storage/spi.ts'
 import { BlockWriter } from '../block-writer.ts'
-import type { DataPlane, IngestOptions, IngestResult, ServeOptions, VerifyOptions, VerifyResult } from '../spi.ts'
+import type {
+  AppendOptions,
+  DataPlane,
+  IngestOptions,
+  IngestResult,
+  ServeOptions,
+  UploadSoFar,
+  VerifyOptions,
+  VerifyResult,
+} from '../spi.ts'
 import { checkedBody } from './checked-body.ts'
+import { SpoolOfStore } from './spool-of-store.ts'
 
 /** Bytes that are hashed at once; between two portions others have their turn. */
 const portionBytes = 1024 * 1024
@@ -28,12 +39,24 @@ const portionBytes = 1024 * 1024
 export class InProcessDataPlane implements DataPlane {
   readonly #backends: Backends
   readonly #backendIdDefault: string
+  readonly #spool: SpoolOfStore
   readonly #held = new Map<string, Held>()
   #holds = 0
 
-  constructor(o: { readonly backends: Backends; readonly backendIdDefault: string }) {
+  constructor(o: {
+    readonly backends: Backends
+    readonly backendIdDefault: string
+    /** Where uploads in pieces are kept, on the file system of a local backend; without it there are none. */
+    readonly spoolDirectory?: string
+  }) {
     this.#backends = o.backends
     this.#backendIdDefault = o.backendIdDefault
+    this.#spool = new SpoolOfStore(o.spoolDirectory ?? null)
+  }
+
+  /** Lets others take the uploads. */
+  close(): void {
+    this.#spool.close()
   }
 
   async ingestStream(source: AsyncIterable<Uint8Array>, o: IngestOptions = {}): Promise<IngestResult> {
@@ -113,6 +136,34 @@ export class InProcessDataPlane implements DataPlane {
     }
     const mismatch = findMismatch(address, actual, o)
     return { address, verified: mismatch === null, mismatch, actual }
+  }
+
+  async createUpload(id: string): Promise<void> {
+    await this.#spool.take().create(id)
+  }
+
+  async appendUpload(upload: UploadSoFar, source: AsyncIterable<Uint8Array>, o: AppendOptions): Promise<number> {
+    awaitReader(source)
+    return this.#spool.take().append(upload, source, o)
+  }
+
+  async digestUpload(upload: UploadSoFar): Promise<DigestPair> {
+    return this.#spool.take().digest(upload)
+  }
+
+  async publishUpload(
+    upload: UploadSoFar,
+    o: { readonly address: ContentAddress; readonly replace?: boolean },
+  ): Promise<StorageReceipt> {
+    return this.#spool.take().publish(upload, { backend: this.#backend(), ...o })
+  }
+
+  async dropUpload(id: string): Promise<void> {
+    await this.#spool.take().remove(id)
+  }
+
+  async listUploads(): Promise<readonly string[]> {
+    return this.#spool.take().list()
   }
 
   deleteObject(address: ContentAddress, backendId?: string): Promise<{ readonly deleted: boolean }> {

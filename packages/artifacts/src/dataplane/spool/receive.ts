@@ -4,14 +4,7 @@ import { abortable } from '../../identity/abortable.ts'
 import type { DualDigest } from '../../identity/dual-digest.ts'
 import type { StagedFile } from '../../storage/staging/staged-file.ts'
 import { BlockWriter } from '../block-writer.ts'
-
-export interface ReceiveOptions {
-  /** How many bytes there may be, those that are there included; more are `size_mismatch`. */
-  readonly bytesMax: number
-  /** Changes the record to a new offset, durably. Called when the source has ended, and now and then before. */
-  readonly record: (offset: number) => Promise<void>
-  readonly signal?: AbortSignal
-}
+import type { AppendOptions } from '../spi.ts'
 
 /** What came of a source. */
 export interface Received {
@@ -23,6 +16,8 @@ export interface Received {
 
 /** Bytes after which they are synced and recorded while more come: a kill within a long append costs no more than these. */
 const syncBytes = 32 * 1024 * 1024
+/** The same of time: what comes slowly is recorded all the same, and is known not to have stopped. */
+const syncMs = 30_000
 /** Bytes that are hashed at once; between two portions others have their turn. */
 const portionBytes = 1024 * 1024
 
@@ -34,7 +29,7 @@ const portionBytes = 1024 * 1024
  */
 export async function receive(
   source: AsyncIterable<Uint8Array>,
-  o: ReceiveOptions & {
+  o: AppendOptions & {
     readonly file: StagedFile
     readonly digest: DualDigest
     readonly lost: () => Promise<void>
@@ -45,7 +40,9 @@ export async function receive(
   const ending: { broken: Received['broken'] } = { broken: null }
   let received = file.sizeBytes
   let recorded = received
+  let kept = performance.now()
   const keep = async () => {
+    kept = performance.now()
     if (received === recorded) return
     await writer.finish()
     await file.sync().catch(async (error: unknown) => {
@@ -67,7 +64,7 @@ export async function receive(
         if (received > o.bytesMax) throw tooMany(o.bytesMax)
         await writer.write(portion)
       }
-      if (received - recorded >= syncBytes) await keep()
+      if (received - recorded >= syncBytes || performance.now() - kept >= syncMs) await keep()
     }
     await keep()
     await file.release()

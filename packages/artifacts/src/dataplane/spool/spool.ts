@@ -15,7 +15,6 @@ import { join } from 'node:path'
 import { isUlid } from '@claudemesh/protocol'
 import { crashPoint, ensurePrivateDirectory } from '@claudemesh/storage'
 import { ArtifactError } from '../../artifact-error.ts'
-import type { AlgorithmName } from '../../identity/algorithms.ts'
 import type { ContentAddress } from '../../identity/content-address.ts'
 import { type DigestPair, DualDigest } from '../../identity/dual-digest.ts'
 import { awaitReader } from '../../identity/early-errors.ts'
@@ -23,17 +22,8 @@ import { errnoOf, toArtifactError } from '../../storage/io-error.ts'
 import type { StorageBackend, StorageReceipt } from '../../storage/spi.ts'
 import { StagedFile } from '../../storage/staging/staged-file.ts'
 import { syncDirectory } from '../../storage/sync-directory.ts'
-import { type ReceiveOptions, receive } from './receive.ts'
-
-/** A blob as the record of its owner has it. */
-export interface SpooledBlob {
-  /** A ULID. */
-  readonly id: string
-  /** How many of its bytes are durable. */
-  readonly offset: number
-  /** What the primary digest is of; BLAKE3 unless another is said. The same for all of a blob. */
-  readonly algorithm?: AlgorithmName
-}
+import type { AppendOptions, UploadSoFar } from '../spi.ts'
+import { receive } from './receive.ts'
 
 /** Bytes that are read and hashed at once; between two portions others have their turn. */
 const portionBytes = 1024 * 1024
@@ -88,7 +78,7 @@ export class Spool {
    *   `size_mismatch`, `insufficient_storage`, `storage_io`, `invalid_chunk`; what `record` throws; errors of the source and
    *   the reason of the signal, and what came before them is recorded
    */
-  async append(blob: SpooledBlob, source: AsyncIterable<Uint8Array>, o: ReceiveOptions): Promise<number> {
+  async append(blob: UploadSoFar, source: AsyncIterable<Uint8Array>, o: AppendOptions): Promise<number> {
     awaitReader(source)
     return this.#alone(blob.id, async () => {
       const digest = await this.#takeDigest(blob)
@@ -106,7 +96,7 @@ export class Spool {
    *
    * @throws ArtifactError `upload_busy`, `upload_not_found`, `storage_io`
    */
-  async digest(blob: SpooledBlob): Promise<DigestPair> {
+  async digest(blob: UploadSoFar): Promise<DigestPair> {
     return this.#alone(blob.id, async () => (await this.#takeDigest(blob)).digest())
   }
 
@@ -117,7 +107,7 @@ export class Spool {
    * @throws ArtifactError `upload_busy`, `upload_not_found`; as `StorageBackend.put`
    */
   async publish(
-    blob: SpooledBlob,
+    blob: UploadSoFar,
     o: { readonly backend: StorageBackend; readonly address: ContentAddress; readonly replace?: boolean },
   ): Promise<StorageReceipt> {
     return this.#alone(blob.id, async () => {
@@ -158,7 +148,7 @@ export class Spool {
   }
 
   /** The digest of the first bytes, to go on with. It is kept no more: what is done with it may fail. */
-  async #takeDigest(blob: SpooledBlob): Promise<DualDigest> {
+  async #takeDigest(blob: UploadSoFar): Promise<DualDigest> {
     const kept = this.#digests.get(blob.id)
     this.#digests.delete(blob.id)
     if (kept?.offset === blob.offset) return kept.digest
