@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { findFreePort, TestBroker } from '../test/support/mesh.ts'
 import { type Benchmark, type Contest, quantile, type Sample } from './benchmark.ts'
 import { Fleet, type FleetReport } from './fleet.ts'
+import { forkReady } from './load.ts'
 import { processorMs, residentBytes } from './process-figures.ts'
 
 export const members: Benchmark = {
@@ -78,7 +79,7 @@ async function measure(broker: TestBroker, fleet: Fleet, notes: Notes): Promise<
   await pause(8_000)
   const alone = residentBytes(broker.running.pid)
   const memory = await connectAll(broker, fleet, notes)
-  const rest = await atRest(broker)
+  const rest = await atRest(broker.running.pid)
   notes.add(`${rest.toFixed(2)} % of a processor at rest`)
   const perMember = (residentBytes(broker.running.pid) - alone) / fleet.members / 1024
   notes.add(
@@ -86,7 +87,24 @@ async function measure(broker: TestBroker, fleet: Fleet, notes: Notes): Promise<
   )
   await fanOut(broker, fleet, notes)
   const back = await comeBack(broker, fleet, notes)
+  fleet.close()
+  await broker.kill()
+  await measureBare(fleet.members, notes)
   return { 'members memory': perMember, 'members rest': rest, 'members back': back }
+}
+
+/** What a server of the same library takes that does nothing but answer the pings of as many connections. */
+async function measureBare(count: number, notes: Notes): Promise<void> {
+  const port = await findFreePort()
+  const server = await forkReady('bare-pongs', [String(port)])
+  const pid = server.pid ?? 0
+  const alone = residentBytes(pid)
+  const clients = await forkReady('bare-pings', [`ws://127.0.0.1:${port}`, String(count)])
+  const rest = await atRest(pid)
+  const each = (residentBytes(pid) - alone) / count / 1024
+  notes.add(`a server that only answers their pings: ${rest.toFixed(2)} % at rest, ${each.toFixed(1)} KiB each`)
+  clients.kill()
+  server.kill()
 }
 
 async function connectAll(broker: TestBroker, fleet: Fleet, notes: Notes): Promise<number> {
@@ -103,8 +121,7 @@ async function connectAll(broker: TestBroker, fleet: Fleet, notes: Notes): Promi
   return residentBytes(pid)
 }
 
-async function atRest(broker: TestBroker): Promise<number> {
-  const { pid } = broker.running
+async function atRest(pid: number): Promise<number> {
   const before = processorMs(pid)
   await pause(restMs)
   return (100 * (processorMs(pid) - before)) / restMs
@@ -123,7 +140,7 @@ async function fanOut(broker: TestBroker, fleet: Fleet, notes: Notes): Promise<v
     const { delivered } = await fleet.until(`${expected} deliveries`, (report) => report.delivered.length >= expected)
     times.push(delivered.reduce((last, at) => Math.max(last, at), 0) - sentAt)
     await pause(500)
-    spent.push(processorMs(pid) - before)
+    spent.push(Math.round(processorMs(pid) - before))
   }
   notes.add(
     `one message to each mesh is with all members after ${times.join(', ')} ms, ${spent.join(', ')} ms of the broker`,
