@@ -11,8 +11,8 @@ import {
   type S3Backend,
   storageBackendCases,
 } from '@claudemesh/artifacts'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { hasS3Server, noServer, openS3Backend, type S3Server, startS3Server } from './s3-server.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { hasS3Server, noServer, openS3Backend, type S3Server, useS3Server } from './s3-server.ts'
 
 const addressOf = (bytes: Uint8Array) => formatContentAddress(digestBytes(bytes).primary)
 const partBytes = 8 * 1024 * 1024
@@ -46,27 +46,7 @@ function filesBelow(directory: string): string[] {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-let started: S3Server | null = null
-
-function server(): S3Server {
-  if (started === null) throw new Error('no server was started')
-  return started
-}
-
-/** Four interpreters and a cache have to come up, on a machine that may be busy. */
-const startMsMax = 240_000
-let starting: Promise<S3Server> | null = null
-
-beforeAll(async () => {
-  if (!hasS3Server) return
-  starting = startS3Server()
-  started = await starting
-}, startMsMax)
-
-// Also when it came up too late for the tests.
-afterAll(async () => {
-  await (await starting)?.swift?.stop()
-}, startMsMax)
+const server = useS3Server()
 
 /** The same server behind a connection that breaks after so many bytes of answers. */
 async function cutting(whole: S3Server, bytesMax: number): Promise<S3Server> {

@@ -6,9 +6,9 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
-import { S3Backend, type S3BackendOptions } from '@claudemesh/artifacts'
+import { S3Backend, type S3BackendOptions, type S3Config } from '@claudemesh/artifacts'
 import { createIdSource } from '@claudemesh/protocol'
-import { onTestFinished } from 'vitest'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { hasSwift, Swift, swiftKeys } from '../support/swift.ts'
 
@@ -24,7 +24,7 @@ export interface S3Server {
   readonly swift: Swift | null
 }
 
-export async function startS3Server(): Promise<S3Server> {
+async function startS3Server(): Promise<S3Server> {
   const bucket = process.env['CLAUDEMESH_TEST_S3_BUCKET'] ?? 'artifacts'
   if (given !== undefined) {
     const access = process.env['CLAUDEMESH_TEST_S3_ACCESS_KEY'] ?? ''
@@ -56,6 +56,28 @@ export const noServer: S3Server = {
   swift: null,
 }
 
+/** Four interpreters and a cache have to come up, on a machine that may be busy. */
+const startMsMax = 240_000
+
+/** One server for the tests of a file, where there is one. @returns how they get at it */
+export function useS3Server(): () => S3Server {
+  let starting: Promise<S3Server> | null = null
+  let started: S3Server | null = null
+  beforeAll(async () => {
+    if (!hasS3Server) return
+    starting = startS3Server()
+    started = await starting
+  }, startMsMax)
+  // Also when it came up too late for the tests.
+  afterAll(async () => {
+    await (await starting)?.swift?.stop()
+  }, startMsMax)
+  return () => {
+    if (started === null) throw new Error('no server was started')
+    return started
+  }
+}
+
 const nextId = createIdSource(Date.now)
 
 export interface OpenedS3 {
@@ -65,15 +87,14 @@ export interface OpenedS3 {
   readonly keyPrefix: string
 }
 
-/** A backend over a prefix of its own, in which nothing is yet. */
-export async function openS3Backend(server: S3Server, change: Partial<S3BackendOptions> = {}): Promise<OpenedS3> {
+/** The settings of a bucket for one test: a prefix of its own, in which nothing is yet, and keys in files. */
+export function s3Config(server: S3Server): S3Config {
   const directory = scratchDirectory()
   const referTo = (name: string, value: string) => {
     writeFileSync(join(directory, name), `${value}\n`)
     return `file:${join(directory, name)}`
   }
-  const options: S3BackendOptions = {
-    backendId: 's3',
+  return {
     endpointUrl: server.endpointUrl,
     region: 'us-east-1',
     bucket: server.bucket,
@@ -83,13 +104,16 @@ export async function openS3Backend(server: S3Server, change: Partial<S3BackendO
     storageClass: null,
     sse: null,
     forcePathStyle: true,
-    spoolRoot: join(directory, 'spool'),
     multipartThresholdBytes: 8 * 1024 * 1024,
     multipartChunkBytes: 8 * 1024 * 1024,
-    now: Date.now,
-    nextId,
-    ...change,
   }
+}
+
+/** A backend over a prefix of its own, in which nothing is yet. */
+export async function openS3Backend(server: S3Server, change: Partial<S3BackendOptions> = {}): Promise<OpenedS3> {
+  const spoolRoot = join(scratchDirectory(), 'spool')
+  const own = { backendId: 's3', spoolRoot, now: Date.now, nextId }
+  const options: S3BackendOptions = { ...s3Config(server), ...own, ...change }
   const backend = await S3Backend.open(options)
   onTestFinished(() => backend.close())
   return { backend, spoolRoot: options.spoolRoot, keyPrefix: options.keyPrefix }

@@ -31,7 +31,38 @@ describe('the settings of artifacts', () => {
       scrubBytesPerSecond: 262_144,
       autoFetchBytesMax: 16 * 1024 * 1024,
       limits,
+      backend: 'local',
+      s3: null,
     })
+  })
+
+  test('name a bucket, and where its keys are found', () => {
+    write(
+      [
+        '[artifacts]',
+        'backend = "s3"',
+        '[artifacts.s3]',
+        'bucket = "artifacts"',
+        'endpoint_url = "http://127.0.0.1:9000"',
+        'secret_key_ref = "file:/run/secrets/s3"',
+        'force_path_style = true',
+      ].join('\n'),
+    )
+    expect(load().config.artifacts).toMatchObject({
+      backend: 's3',
+      s3: {
+        bucket: 'artifacts',
+        endpointUrl: 'http://127.0.0.1:9000',
+        accessKeyRef: 'env:AWS_ACCESS_KEY_ID',
+        secretKeyRef: 'file:/run/secrets/s3',
+        forcePathStyle: true,
+      },
+    })
+  })
+
+  test('hold no key themselves', () => {
+    write('[artifacts.s3]\nbucket = "artifacts"\nsecret_key_ref = "wJalrXUtnFEMI/K7MDENG"')
+    expect(() => load()).toThrow(/secret_key_ref/)
   })
 
   test('are read from sections within their section', () => {

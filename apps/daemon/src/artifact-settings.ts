@@ -1,5 +1,5 @@
 /** The settings of the store of artifacts (06 §16), and what they come to. */
-import type { Limits } from '@claudemesh/artifacts'
+import type { Limits, S3Config } from '@claudemesh/artifacts'
 import type { Setting, SettingValue } from './setting-forms.ts'
 
 export interface ArtifactConfig {
@@ -14,6 +14,10 @@ export interface ArtifactConfig {
   readonly scrubBytesPerSecond: number | null
   readonly autoFetchBytesMax: number
   readonly limits: Partial<Limits>
+  /** Where new bytes go. */
+  readonly backend: 'local' | 's3'
+  /** Null: there is no bucket. */
+  readonly s3: S3Config | null
 }
 
 const gibibyte = 1024 ** 3
@@ -53,6 +57,79 @@ const bounds: Readonly<Record<Exclude<keyof Limits, 'pageRowsMax'>, Bound>> = {
   tailsMax: { default: 32, maximum: 1024, describe: 'readers that follow the log of events' },
 }
 
+const mebibyte = 1024 ** 2
+/** A key is named by where it is found, so that no file of settings and no answer holds one. */
+const secretForm: Setting['form'] = { type: 'text', pattern: /^(env:\w+|file:\/[^\0]*)$/, example: 'env:ARTIFACTS_KEY' }
+
+const bucketSettings = {
+  endpoint_url: {
+    form: { type: 'text', pattern: /^https?:\/\/\S+$/, example: 'https://objects.example.org' },
+    reload: false,
+    default: null,
+    describe: 'server of the bucket; that of AWS for the region when absent',
+  },
+  region: {
+    form: { type: 'text', pattern: /^[a-z0-9-]{1,64}$/, example: 'eu-central-1' },
+    reload: false,
+    default: 'us-east-1',
+    describe: 'region of the bucket',
+  },
+  bucket: {
+    form: { type: 'text', pattern: /^[a-z0-9][a-z0-9.-]{2,62}$/, example: 'artifacts' },
+    reload: false,
+    default: null,
+    describe: 'bucket of the bytes of artifacts; none when absent',
+  },
+  key_prefix: {
+    form: { type: 'text', pattern: /^(?!\/)[^\0]{0,512}(?<!\/)$/, example: 'team/artifacts' },
+    reload: false,
+    default: '',
+    describe: 'what the names of all objects in the bucket begin with, without a slash at its ends',
+  },
+  access_key_ref: {
+    form: secretForm,
+    reload: false,
+    default: 'env:AWS_ACCESS_KEY_ID',
+    describe: 'where the access key is found: env:NAME, or file: and an absolute path',
+  },
+  secret_key_ref: {
+    form: secretForm,
+    reload: false,
+    default: 'env:AWS_SECRET_ACCESS_KEY',
+    describe: 'where the secret key is found: env:NAME, or file: and an absolute path',
+  },
+  storage_class: {
+    form: { type: 'text', pattern: /^[A-Z_]{1,64}$/, example: 'STANDARD_IA' },
+    reload: false,
+    default: null,
+    describe: 'storage class of new objects; as the bucket has it when absent',
+  },
+  sse: {
+    form: { type: 'choice', choices: ['AES256', 'aws:kms'] },
+    reload: false,
+    default: null,
+    describe: 'encryption of new objects by the server; as the bucket has it when absent',
+  },
+  force_path_style: {
+    form: { type: 'boolean' },
+    reload: false,
+    default: false,
+    describe: 'the bucket is in the path of a URL and not in the name of the host, as MinIO and Ceph have it',
+  },
+  multipart_threshold_bytes: {
+    form: { type: 'integer', minimum: 8 * mebibyte, maximum: 64 * mebibyte },
+    reload: false,
+    default: 16 * mebibyte,
+    describe: 'bytes above which an object goes in parts',
+  },
+  multipart_chunk_bytes: {
+    form: { type: 'integer', minimum: 8 * mebibyte, maximum: 64 * mebibyte },
+    reload: false,
+    default: 8 * mebibyte,
+    describe: 'bytes of a part, at most the threshold',
+  },
+} as const satisfies Record<string, Setting>
+
 const limitSettings = Object.fromEntries(
   Object.entries(bounds).map(([key, bound]): [string, Setting] => [
     snakeCase(key),
@@ -80,6 +157,12 @@ export const artifactSettings = {
       default: null,
       describe: 'directory of the bytes of artifacts, of this user alone; artifacts/objects when absent',
     },
+    backend: {
+      form: { type: 'choice', choices: ['local', 's3'] },
+      reload: false,
+      default: 'local',
+      describe: 'where new bytes go: local, the directory; or s3, the bucket of [artifacts.s3]',
+    },
     gc_grace: {
       form: { type: 'integer', minimum: 60, maximum: centuryInSeconds },
       reload: false,
@@ -101,6 +184,7 @@ export const artifactSettings = {
   },
   'artifacts.retention': Object.fromEntries(classes.map((name) => [name, durationOf(name)])),
   'artifacts.limits': limitSettings,
+  'artifacts.s3': bucketSettings,
 } as const satisfies Record<string, Record<string, Setting>>
 
 /** The casts are covered: every value went through the form of its own row. */
@@ -119,6 +203,26 @@ export function toArtifactConfig(value: ReadonlyMap<string, SettingValue>): Arti
     scrubBytesPerSecond: get<number>('scrub_rate') || null,
     autoFetchBytesMax: get<number>('auto_fetch_max_bytes'),
     limits: Object.freeze(Object.fromEntries(limits) as Partial<Limits>),
+    backend: get<'local' | 's3'>('backend'),
+    s3: toBucketConfig((name) => get(`s3.${name}`)),
+  })
+}
+
+function toBucketConfig(get: <T extends SettingValue>(name: keyof typeof bucketSettings) => T): S3Config | null {
+  const bucket = get<string | null>('bucket')
+  if (bucket === null) return null
+  return Object.freeze({
+    endpointUrl: get<string | null>('endpoint_url'),
+    region: get<string>('region'),
+    bucket,
+    keyPrefix: get<string>('key_prefix'),
+    accessKeyRef: get<string>('access_key_ref'),
+    secretKeyRef: get<string>('secret_key_ref'),
+    storageClass: get<string | null>('storage_class'),
+    sse: get<'AES256' | 'aws:kms' | null>('sse'),
+    forcePathStyle: get<boolean>('force_path_style'),
+    multipartThresholdBytes: get<number>('multipart_threshold_bytes'),
+    multipartChunkBytes: get<number>('multipart_chunk_bytes'),
   })
 }
 

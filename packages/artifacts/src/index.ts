@@ -103,7 +103,7 @@ export {
 } from './sign/dsse.ts'
 export { decodeEnvelope, encodeEnvelope } from './sign/envelope-json.ts'
 export { LocalBackend, type LocalBackendOptions } from './storage/backends/local/local-backend.ts'
-export { S3Backend, type S3BackendOptions } from './storage/backends/s3/s3-backend.ts'
+export { S3Backend, type S3BackendOptions, type S3Config } from './storage/backends/s3/s3-backend.ts'
 export { Backends } from './storage/backends.ts'
 export type {
   BackendStatus,

@@ -26,13 +26,18 @@ import { Verification } from './retention/verification.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
 import { Shares } from './shares/shares.ts'
 import { LocalBackend } from './storage/backends/local/local-backend.ts'
+import { S3Backend, type S3Config } from './storage/backends/s3/s3-backend.ts'
 import { Backends } from './storage/backends.ts'
 
 export interface RegistryConfig {
   /** `sqlite:/absolute/path`, in a directory of the user alone, or `postgres://…`. */
   readonly databaseUrl: string
-  /** The directory of the objects; made, 0700, when it is missing. */
+  /** The directory of the objects, and of bytes on their way to a bucket; made, 0700, when it is missing. */
   readonly storageRoot: string
+  /** Where new bytes go; `local` unless said otherwise. What is in the other one stays there, and is read from it. */
+  readonly backend?: 'local' | 's3'
+  /** The bucket, if there is one. */
+  readonly s3?: S3Config
   /** Durations of retention classes, in seconds, for packages that are created from now on; null: for ever. */
   readonly retention?: Readonly<Record<string, number | null>>
   /** Schemas (JSON Schema) that metadata may be held to. */
@@ -49,16 +54,16 @@ const gcGraceMsDefault = 24 * 3_600_000
 /**
  * Opens a store, making it when there is none. What a killed process has left is mended here, by nobody else.
  *
- * @throws ArtifactError `invalid_request`, `retention_class_unknown`, `database_unavailable`; MeshError
- *   `unsafe_permissions`, `schema_too_new`, `database_corrupt`, `start_failed`
+ * @throws ArtifactError `invalid_request`, `retention_class_unknown`, `database_unavailable`, `backend_unknown`; MeshError
+ *   `unsafe_permissions`, `schema_too_new`, `database_corrupt`, `start_failed`; what `S3Backend.open` throws of its keys
  */
 export async function openRegistry(config: RegistryConfig): Promise<Registry> {
   const runtime = config.runtime ?? systemRuntime()
   const database = await openDatabase({ url: config.databaseUrl, now: runtime.now })
   try {
     const registryId = await settle(database, config, runtime)
-    const local = await LocalBackend.open({ backendId: 'local', root: config.storageRoot, ...runtime })
-    return compose({ config, runtime, database, registryId, local })
+    const storage = await openStorage(config, runtime)
+    return compose({ config, runtime, database, registryId, storage })
   } catch (error) {
     await database.close()
     throw error
@@ -81,20 +86,50 @@ function settle(database: Database, config: RegistryConfig, runtime: Runtime): P
   })
 }
 
+/** The backends of a store, open. */
+interface Storage {
+  readonly backends: Backends
+  readonly close: () => void
+}
+
+/** @throws ArtifactError `backend_unknown`: new bytes are to go to a bucket that is not set up */
+async function openStorage(config: RegistryConfig, runtime: Runtime): Promise<Storage> {
+  const { storageRoot, s3 } = config
+  if (config.backend === 's3' && s3 === undefined) {
+    throw new ArtifactError('backend_unknown', { detail: 'New bytes are to go to S3, and no bucket is set up.' })
+  }
+  const backends = new Backends()
+  const local = await LocalBackend.open({ backendId: 'local', root: storageRoot, ...runtime })
+  backends.register(local)
+  if (s3 === undefined) return { backends, close: () => local.close() }
+  try {
+    const bucket = await S3Backend.open({ ...s3, backendId: 's3', spoolRoot: storageRoot, ...runtime })
+    backends.register(bucket)
+    return {
+      backends,
+      close: () => {
+        local.close()
+        bucket.close()
+      },
+    }
+  } catch (error) {
+    local.close()
+    throw error
+  }
+}
+
 function compose(o: {
   readonly config: RegistryConfig
   readonly runtime: Runtime
   readonly database: Database
   readonly registryId: string
-  readonly local: LocalBackend
+  readonly storage: Storage
 }): Registry {
-  const { config, runtime, database, registryId, local } = o
+  const { config, runtime, database, registryId, storage } = o
   const limits = { ...limitsDefault, ...config.limits }
-  const backends = new Backends()
-  backends.register(local)
   const plane = new InProcessDataPlane({
-    backends,
-    backendIdDefault: local.backendId,
+    backends: storage.backends,
+    backendIdDefault: config.backend ?? 'local',
     spoolDirectory: join(config.storageRoot, '.uploads'),
   })
   const log = new EventLog({ database, now: runtime.now, tailsMax: limits.tailsMax })
@@ -121,7 +156,7 @@ function compose(o: {
     gcGraceMs: config.gcGraceMs ?? gcGraceMsDefault,
     closeStorage: () => {
       plane.close()
-      local.close()
+      storage.close()
     },
   })
 }

@@ -131,7 +131,7 @@ export class ArtifactStore {
 
   #config(): RegistryConfig {
     const { paths, config, runtime } = this.#o
-    const { databaseUrl, storageRoot, retention, gcGraceMs, limits } = config
+    const { databaseUrl, storageRoot, retention, gcGraceMs, limits, backend, s3 } = config
     if (databaseUrl === null || storageRoot === null) ensurePrivateDirectory(paths.artifacts)
     return {
       databaseUrl: databaseUrl ?? `sqlite:${paths.artifactsDatabase}`,
@@ -139,6 +139,8 @@ export class ArtifactStore {
       retention,
       gcGraceMs,
       limits,
+      backend,
+      ...(s3 === null ? {} : { s3 }),
       runtime,
     }
   }

@@ -60,6 +60,7 @@ export class Registry {
   /** A ULID, made when the store was. */
   readonly registryId: string
   readonly #parts: RegistryParts
+  #closing: Promise<void> | null = null
 
   constructor(parts: RegistryParts) {
     this.registryId = parts.registryId
@@ -223,8 +224,13 @@ export class Registry {
     return { status, registryId: this.registryId, database: { engine: database.engine, healthy }, backends }
   }
 
-  /** Ends those who follow the log, and waits for what is under way. */
-  async close(): Promise<void> {
+  /** Ends those who follow the log, and waits for what is under way. Repeating it changes nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     const { slots, log, database, closeStorage } = this.#parts
     await slots.settled()
     await log.close()

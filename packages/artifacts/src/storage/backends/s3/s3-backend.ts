@@ -38,17 +38,20 @@ import { ObjectUpload, type UploadLimits } from './object-upload.ts'
 import { toS3Error } from './s3-error.ts'
 import { readSecretReference } from './secret-reference.ts'
 
-/** The settings of `[artifacts.s3]`, and what the backend needs beside them. */
-export interface S3BackendOptions extends BucketOptions {
-  readonly backendId: string
+/** The settings of `[artifacts.s3]` (06 §8). Keys are named by where they are found, and never given. */
+export interface S3Config extends BucketOptions {
   /** Where the access key is found: `env:NAME`, or `file:` and the path of a mounted file. */
   readonly accessKeyRef: string
   /** Where the secret key is found. */
   readonly secretKeyRef: string
-  /** A directory for bytes on their way; made, 0700, when it is missing at the start. */
-  readonly spoolRoot: string
   readonly multipartThresholdBytes: number
   readonly multipartChunkBytes: number
+}
+
+export interface S3BackendOptions extends S3Config {
+  readonly backendId: string
+  /** A directory for bytes on their way; made, 0700, when it is missing at the start. */
+  readonly spoolRoot: string
   /** Milliseconds since the epoch, UTC. */
   readonly now: () => number
   /** A new ULID. */
