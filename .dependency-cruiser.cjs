@@ -155,6 +155,12 @@ const forbidden = [
     to: { path: '^packages/artifacts/src/dataplane/inproc/' },
   },
   {
+    name: 'decisions-stand-beside-artifacts',
+    comment: 'A log of decisions needs no store of files: decisions import identity, protocol and storage only.',
+    from: { path: '^packages/decisions/' },
+    to: { path: '^packages/', pathNot: '^packages/(decisions|identity|protocol|storage)/' },
+  },
+  {
     name: 'packages-meet-at-their-index',
     comment: 'What a package does not export is its own: others import it by its name.',
     from: { path: '^(apps|packages)/([^/]+)/' },

@@ -62,6 +62,8 @@ const rows: readonly Row[] = [
     to: '../dataplane/inproc/in-process-data-plane.ts',
     breaks: ['artifacts-compose-in-one-place'],
   },
+  { from: 'packages/decisions/src/b20.ts', to: '@claudemesh/artifacts', breaks: ['decisions-stand-beside-artifacts'] },
+  { from: 'packages/decisions/src/b21.ts', to: '@claudemesh/protocol', breaks: [] },
 
   // Inside an app.
   { from: 'apps/daemon/src/outbox/c1.ts', to: '../send/sender.ts', breaks: ['daemon-noun-knows-no-verb'] },
@@ -99,6 +101,7 @@ const parts = [
   'apps/daemon',
   'packages/artifacts',
   'packages/client',
+  'packages/decisions',
   'packages/identity',
   'packages/protocol',
   'packages/sealing',

@@ -1,4 +1,5 @@
 import { artifactErrors } from './artifact-errors.ts'
+import { decisionErrors } from './decision-errors.ts'
 
 /**
  * The catalogue of every error this software answers with. A code is API: it never changes its meaning and is
@@ -475,6 +476,7 @@ const definitions = {
     hint: 'It is tried again by itself.',
   },
   ...artifactErrors,
+  ...decisionErrors,
 } as const satisfies Record<string, ErrorDefinition>
 
 /** A stable error code, the `code` member of every problem document. */

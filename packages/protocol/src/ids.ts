@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { monotonicFactory } from 'ulid'
+import { incrementBase32, monotonicFactory } from 'ulid'
 
 /** Ids of rows and messages: 26 characters, sorted by time of making. */
 export const ulidPattern = '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'
@@ -40,6 +40,13 @@ export function createIdSource(now: () => number): IdSource {
     latest = Math.max(latest, now())
     return next(latest)
   }
+}
+
+/** An id that sorts after another one: the candidate when it does, else the next one, unless that was the last there is. */
+export function laterUlid(candidate: string, previous: string): string {
+  if (candidate > previous) return candidate
+  const next = incrementBase32(previous)
+  return isUlid(next) ? next : candidate
 }
 
 /** Fractions in [0, 1) of one random byte each. Bytes are drawn in advance: a draw costs far more than a byte. */

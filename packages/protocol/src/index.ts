@@ -23,6 +23,18 @@ export {
 export { isCi, isSetVariable } from './ci.ts'
 export { type AfterClose, type CloseDefinition, type CloseName, closeByCode, closeCodes } from './close-codes.ts'
 export {
+  type DecisionDraft,
+  type DecisionEvent,
+  type DecisionKind,
+  type DecisionPayload,
+  decisionDraftSchemas,
+  decisionDraftsMax,
+  decisionEventSchemas,
+  decisionPayloadBytesMax,
+  decisionPayloadDepthMax,
+  spaceNamePattern,
+} from './decision-event.ts'
+export {
   type Address,
   type Destination,
   type DestinationKind,
@@ -81,6 +93,7 @@ export {
   isClientMessageId,
   isMemberId,
   isUlid,
+  laterUlid,
   memberIdPattern,
   parseIdempotencyKey,
   ulidPattern,

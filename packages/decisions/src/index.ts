@@ -1,0 +1,14 @@
+/** What other packages may use of the decisions. */
+export { decisionLogCases } from './conformance/decision-log.ts'
+export type { DecisionLogCase, DecisionLogSubject } from './conformance/scenario.ts'
+export type { AppendOptions, DecisionLog, Head } from './decision-log.ts'
+export {
+  checkSpaceName,
+  type DecisionDraft,
+  type DecisionEvent,
+  type DecisionKind,
+  decodeEvent,
+  encodeEvent,
+} from './event.ts'
+export { MemoryDecisionLog } from './memory-decision-log.ts'
+export type { Runtime } from './runtime.ts'
