@@ -166,7 +166,8 @@ const forbidden = [
     from: { path: '^(apps|packages)/([^/]+)/' },
     to: {
       path: '^packages/[^/]+/',
-      pathNot: '^packages/[^/]+/src/index[.]ts$|^packages/(protocol/src/plain|storage/src/postgres)[.]ts$|^$1/$2/',
+      pathNot:
+        '^packages/[^/]+/src/index[.]ts$|^packages/(protocol/src/(plain|artifacts)|storage/src/postgres)[.]ts$|^$1/$2/',
     },
   },
   {

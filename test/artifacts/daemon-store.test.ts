@@ -1,7 +1,8 @@
 /** The store of artifacts in a daemon: when it is opened, and what a daemon is without it. */
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ArtifactsHealth, Health } from '@claudemesh/protocol'
+import type { Health } from '@claudemesh/protocol'
+import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import { expect, test } from 'vitest'
 import { startDaemon } from '../support/daemon-in-process.ts'
 import { eventually } from '../support/eventually.ts'

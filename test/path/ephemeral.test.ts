@@ -1,7 +1,8 @@
 /** Members that last as long as their daemon: keys in memory, gone with it, by word or by lease. */
 import { existsSync, readdirSync } from 'node:fs'
-import type { ArtifactsHealth, Identity, PeersResponse } from '@claudemesh/protocol'
+import type { Identity, PeersResponse } from '@claudemesh/protocol'
 import { meshFilePath } from '@claudemesh/protocol'
+import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { TestMember, TestMesh } from '../support/mesh.ts'

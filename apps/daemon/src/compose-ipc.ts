@@ -5,7 +5,7 @@ import type { DaemonConfig } from './config.ts'
 import type { Health } from './health.ts'
 import type { HealthSources } from './health-report.ts'
 import { RouteCounts } from './ipc/route-counts.ts'
-import { artifactHealthRoutes } from './ipc/routes/artifacts/health.ts'
+import { artifactRoutes } from './ipc/routes/artifacts/artifacts.ts'
 import { eventRoutes } from './ipc/routes/events.ts'
 import { healthRoutes } from './ipc/routes/health.ts'
 import { type IdentityOperations, identityRoutes } from './ipc/routes/identity.ts'
@@ -97,7 +97,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
-      artifactHealthRoutes({ artifacts: parts.artifacts }),
+      artifactRoutes({ artifacts: parts.artifacts, actor: memberId, retentionNow: runtime.now, stopping }),
       identityRoutes(parts.identityOperations),
     ],
   })

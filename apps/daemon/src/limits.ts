@@ -11,6 +11,10 @@ export const requestHeaderBytesMax = 16 * 1024
 export const pathParameterCharactersMax = 1024
 /** How long a client may take to send a whole request. */
 export const requestTimeoutMs = 30_000
+/** How long a client may send nothing of a body that is taken as bytes, however long all of it takes. */
+export const rawBodyPauseMsMax = 30_000
+/** How long a client that still sends a body which was refused gets to see that. */
+export const refusedBodyMsMax = 2_000
 /** How long an idle connection is kept for its next request. */
 export const keepAliveTimeoutMs = 72_000
 /** Connections beyond the requests in flight that a transport keeps open. */
@@ -68,6 +72,8 @@ export const retentionRowsMax = 512
 
 /** How long the store of artifacts may take to say how it is. */
 export const artifactsHealthMsMax = 1_000
+/** Events of the log in one page where the caller does not say. */
+export const artifactEventsPageDefault = 100
 /** How long it is not tried again to open a store that could not be opened. */
 export const artifactsReopenMs = 1_000
 

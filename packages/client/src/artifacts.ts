@@ -1,5 +1,5 @@
 /** The store of artifacts: one method per route (06 §16). */
-import type { ArtifactsHealth } from '@claudemesh/protocol'
+import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import type { Call, Transport } from './transport.ts'
 
 export class Artifacts {

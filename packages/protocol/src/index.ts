@@ -98,7 +98,6 @@ export {
   parseIdempotencyKey,
   ulidPattern,
 } from './ids.ts'
-export { type ArtifactsHealth, artifactsHealthSchema } from './ipc/artifacts.ts'
 export {
   type EventsQuery,
   type EventType,

@@ -8,7 +8,8 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Registry, RegistryConfig } from '@claudemesh/artifacts'
-import { type ArtifactsHealth, type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protocol'
+import { type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protocol'
+import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import { ensurePrivateDirectory } from '@claudemesh/storage'
 import type { ArtifactConfig } from '../artifact-settings.ts'
 import { artifactsHealthMsMax, artifactsReopenMs } from '../limits.ts'
@@ -32,6 +33,7 @@ export interface Finding {
 export class ArtifactStore {
   readonly #o: ArtifactStoreOptions
   #opening: Promise<Registry> | null = null
+  #isOpen = false
   #refusal: { readonly error: MeshError; readonly atMs: number } | null = null
   #latest: Finding | null = null
   #closed = false
@@ -71,25 +73,23 @@ export class ArtifactStore {
 
   /** Looks how the store is; it is opened for that. Never throws. */
   async look(): Promise<ArtifactsHealth> {
+    const registry = await this.#open().catch(() => null)
+    if (registry === null) return this.#downView()
     const patience = new AbortController()
     const over = delay(artifactsHealthMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
-    const found = await Promise.race([
-      this.#open().then(
-        async (registry) => toHealthView(await registry.health()),
-        () => this.#downView(),
-      ),
-      over.then(() => this.#downView()),
-    ])
+    const found = await Promise.race([registry.health().then(toHealthView), over.then(() => this.#downView())])
     patience.abort()
     const sick = found.backends.find(({ healthy }) => !healthy)
-    const detail = found.status === 'down' ? (this.#latest?.detail ?? 'it does not answer') : (sick?.detail ?? null)
+    const detail = found.status === 'down' ? 'its database does not answer' : (sick?.detail ?? null)
     this.#latest = { status: found.status, detail }
     return found
   }
 
-  /** Looks again if the store was ever needed. */
+  /** Looks again if the store was ever needed. It is not waited for one that has yet to be opened. */
   async lookAgain(): Promise<void> {
-    if (this.#latest !== null && !this.#closed) await this.look()
+    if (this.#latest === null || this.#closed) return
+    const looking = this.look()
+    if (this.#isOpen) await looking
   }
 
   /** Waits for what is under way, and closes. */
@@ -122,6 +122,7 @@ export class ArtifactStore {
     const { blake3Provider, openRegistry } = await import('@claudemesh/artifacts')
     const registry = await openRegistry(this.#config())
     this.#refusal = null
+    this.#isOpen = true
     this.#latest = { status: 'ok', detail: null }
     const { name } = blake3Provider
     if (name === 'javascript') log.warn({ provider: name }, 'slow_hash_provider')
@@ -154,6 +155,7 @@ export class ArtifactStore {
   #letGo(opening: Promise<Registry>, error: MeshError): void {
     if (this.#opening !== opening) return
     this.#opening = null
+    this.#isOpen = false
     this.#latest = { status: 'down', detail: error.message }
     this.#o.log.error({ err: error }, 'artifacts_let_go')
     opening.then((old) => old.close()).catch((cause) => this.#o.log.error({ err: cause }, 'artifacts_not_closed'))

@@ -34,13 +34,18 @@ export async function describeRoutes(routes: readonly RouteFamily[], version: st
   })
   for (const family of routes) await family(app)
   await app.ready()
-  const document = withProblems(app.swagger() as Document)
+  const document = withProblems(withNamedWildcards(app.swagger() as Document))
   await app.close()
   return document
 }
 
 interface Document {
   readonly paths?: Readonly<Record<string, Readonly<Record<string, { responses?: Record<string, unknown> }>>>>
+}
+
+/** What stands for the rest of a path has a name there, as every other part of a path has. */
+function withNamedWildcards(document: Document): Document {
+  return JSON.parse(JSON.stringify(document).replaceAll('{*}', '{path}').replaceAll('"name":"*"', '"name":"path"'))
 }
 
 function withProblems(document: Document): object {

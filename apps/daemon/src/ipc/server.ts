@@ -10,6 +10,7 @@ import { idleConnectionsMax, keepAliveTimeoutMs, requestHeaderBytesMax, requestT
 import type { Log } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { type App, createApp, type RouteFamily, refuseOtherMethods } from './app.ts'
+import { boundBodyTime } from './body-time.ts'
 import { Gate } from './gate.ts'
 import { describeRoutes } from './openapi.ts'
 import { answerClientError, problemAnswer, sendProblem, toMeshError } from './problem.ts'
@@ -120,12 +121,24 @@ export class IpcServer {
   #createServer(inflightMax: number): Server {
     const options = {
       keepAliveTimeout: keepAliveTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs,
+      // Bodies have a time of their own, which some of them are freed of.
+      requestTimeout: 0,
       maxHeaderSize: requestHeaderBytesMax,
       // A missing Host is judged by the gate, which answers with a problem document.
       requireHostHeader: false,
     }
-    const server = createServer(options, this.#app.routing as RequestListener)
+    const route = this.#app.routing as RequestListener
+    const server = createServer(options, (request, response) => {
+      boundBodyTime(request)
+      route(request, response)
+    })
+    server.on('checkContinue', (request, response) => {
+      boundBodyTime(request)
+      // A body that is taken as bytes is asked for when it is known to be wanted.
+      if (request.method !== 'PUT') response.writeContinue()
+      route(request, response)
+    })
     server.maxConnections = inflightMax + idleConnectionsMax
     server.on('connection', this.#onConnection)
     server.on('clientError', answerClientError)

@@ -77,7 +77,7 @@ function collectRoutes(app: App): Set<string> {
   app.addHook('onRoute', (route) => {
     const hidden = (route.schema as { hide?: boolean } | undefined)?.hide === true
     const methods = hidden ? [] : [route.method].flat().filter((method) => method !== 'HEAD')
-    for (const method of methods) routes.add(`${method} ${route.url}`)
+    for (const method of methods) routes.add(`${method} ${route.url.replace(/\*$/, ':path')}`)
   })
   return routes
 }

@@ -1,0 +1,51 @@
+/** `/v1/artifacts/*`: the store of artifacts (06 §16). Every rule is the store's own; this only translates. */
+import { artifactStatsSchema, artifactsHealthSchema } from '@claudemesh/protocol/artifacts'
+import { toStatsView } from '../../../artifacts/views.ts'
+import type { App, RouteFamily } from '../../app.ts'
+import { downloadRoutes } from './download.ts'
+import { artifactEventRoutes } from './events.ts'
+import { fileRoutes } from './files.ts'
+import { maintenanceRoutes } from './maintenance.ts'
+import { packageRoutes } from './packages.ts'
+import { retentionRoutes } from './retention.ts'
+import type { ArtifactRouteOptions } from './route-options.ts'
+
+export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
+  return async (app) => {
+    storeRoutes(app, o)
+    packageRoutes(app, o)
+    await fileRoutes(app, o)
+    downloadRoutes(app, o)
+    retentionRoutes(app, o)
+    maintenanceRoutes(app, o)
+    artifactEventRoutes(app, o)
+  }
+}
+
+function storeRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+  app.get(
+    '/v1/artifacts/health',
+    {
+      schema: {
+        tags: ['artifacts'],
+        summary: 'How the store of artifacts is; 503 when it is down',
+        response: { 200: artifactsHealthSchema, 503: artifactsHealthSchema },
+      },
+    },
+    async (_request, reply) => {
+      const health = await artifacts.look()
+      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+    },
+  )
+  app.get(
+    '/v1/artifacts/stats',
+    {
+      schema: {
+        tags: ['artifacts'],
+        summary: 'How much is in the store; goes through all of it',
+        response: { 200: artifactStatsSchema },
+      },
+    },
+    async () => toStatsView(await artifacts.use((registry) => registry.stats())),
+  )
+}
