@@ -9,3 +9,4 @@ for (const workspace of ['packages', 'apps']) {
   }
 }
 for (const folder of ['bench', 'test']) rmSync(join(root, folder, 'dist'), { recursive: true, force: true })
+rmSync(join(root, 'release'), { recursive: true, force: true })

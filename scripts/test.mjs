@@ -35,6 +35,8 @@ try {
   }
   const counts = count([...passed, ...again.files])
   failed = counts.failed > 0 || again.status !== 0
+  // An error outside of every test fails the run, and no test.
+  if (failed && counts.failed === 0) counts.failed = 1
   line = `${counts.passed} passed, ${counts.failed} failed${counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`}`
 } finally {
   rmSync(scratch, { recursive: true, force: true })

@@ -1,0 +1,82 @@
+/** The package as a user gets it: made from this checkout, installed from the file alone, used from an empty home. */
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { scratchDirectory } from '../support/scratch-directory.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const { version } = JSON.parse(readFileSync(join(root, 'apps/cli/package.json'), 'utf8')) as { version: string }
+/** better-sqlite3 is compiled where it is installed, unless there is a build of it to be fetched. */
+const installMsMax = 600_000
+
+describe('the package', () => {
+  let prefix = ''
+  let program = ''
+
+  beforeAll(() => {
+    succeed(spawnSync(process.execPath, ['scripts/pack.mjs'], { cwd: root, encoding: 'utf8' }))
+    prefix = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
+    const tarball = join(root, 'release', `claudemesh-${version}.tgz`)
+    const args = ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', tarball]
+    succeed(spawnSync('npm', args, { cwd: prefix, encoding: 'utf8' }))
+    program = join(prefix, 'bin/claudemesh')
+  }, installMsMax)
+
+  afterAll(() => rmSync(prefix, { recursive: true, force: true }))
+
+  /** What a user types, where nothing of this checkout can be found. */
+  function claudemesh(home: string, ...args: readonly string[]) {
+    const env = {
+      PATH: [join(prefix, 'bin'), dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
+      HOME: home,
+      CLAUDEMESH_HOME: join(home, '.claudemesh'),
+    }
+    return spawnSync(program, args, { cwd: home, env, encoding: 'utf8' })
+  }
+
+  test('tells its version', () => {
+    const { status, stdout } = claudemesh(prefix, '--version')
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `${version}\n` })
+  })
+
+  test('sends and receives a first message from an empty home', () => {
+    const home = scratchDirectory()
+    onTestFinished(() => void claudemesh(home, 'daemon', 'stop'))
+    succeed(claudemesh(home, 'init', '--name', 'alice'))
+    succeed(claudemesh(home, 'daemon', 'start'))
+    succeed(claudemesh(home, 'send', '--to', '@alice', '--wait', 'delivered', 'hello'))
+    const inbox = JSON.parse(succeed(claudemesh(home, 'inbox', '--json'))) as { messages: { message: string }[] }
+    expect(inbox.messages.map(({ message }) => message)).toEqual(['hello'])
+    expect(JSON.parse(succeed(claudemesh(home, 'daemon', 'status', '--json')))).toMatchObject({
+      versions: { daemon: version },
+    })
+    succeed(claudemesh(home, 'daemon', 'stop'))
+  })
+
+  test('opens every kind of store that it brings migrations for', () => {
+    const home = scratchDirectory()
+    succeed(claudemesh(home, 'init', '--name', 'alice'))
+    expect(succeed(claudemesh(home, 'artifact', 'migrate'))).not.toBe('')
+  })
+
+  test('brings the licence of every package that is within its bundle', () => {
+    const installed = join(prefix, 'lib/node_modules/claudemesh')
+    const notices = readFileSync(join(installed, 'THIRD-PARTY-LICENSES.md'), 'utf8')
+    for (const name of ['ws', 'fastify', 'pg', 'typebox', 'pino']) expect(notices).toContain(`\n## ${name} `)
+    expect(existsSync(join(installed, 'LICENSE'))).toBe(true)
+  })
+
+  test('has nothing in it that runs only here', () => {
+    const bundle = join(prefix, 'lib/node_modules/claudemesh/apps/cli/dist/bundle')
+    for (const file of readdirSync(bundle)) expect(readFileSync(join(bundle, file), 'utf8')).not.toContain(root)
+  })
+})
+
+/** @returns what it printed */
+function succeed({ status, stdout, stderr }: SpawnSyncReturns<string>): string {
+  if (status !== 0) throw new Error(`exit code ${status}: ${stderr}\n${stdout}`)
+  return stdout
+}
