@@ -2,18 +2,23 @@
  * A store that is killed at each step of what it does (06 §11, "Crashes"): afterwards the operation has happened or it has
  * not, nothing refers to bytes that are not there, and the next start needs nobody.
  */
+import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { openRegistry, type Registry } from '@claudemesh/artifacts'
+import { createIdSource } from '@claudemesh/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startChild } from '../support/child.ts'
+import { bundledChild, startChild } from '../support/child.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { engines } from './engines.ts'
 
 const actor = 'local'
+/** Of a package with five files. */
+const layout = fileURLToPath(new URL('../../packages/artifacts/vectors/golden/oci-layout', import.meta.url))
 
 interface Row {
-  readonly step: 'open' | 'ingest' | 'begin' | 'upload' | 'drop' | 'finalize' | 'replay' | 'gc'
+  readonly step: 'open' | 'ingest' | 'begin' | 'upload' | 'drop' | 'import' | 'finalize' | 'replay' | 'gc'
   readonly at: string
   /** Whether the operation has happened, as a reader sees it afterwards. */
   readonly happened: boolean
@@ -39,6 +44,8 @@ const onBytes: readonly Row[] = [
 ]
 
 const onBoth: readonly Row[] = [
+  { step: 'import', at: 'artifacts.import.published', happened: false },
+  { step: 'import', at: 'artifacts.import.written', happened: false },
   { step: 'gc', at: 'artifacts.gc.released', happened: true },
   { step: 'gc', at: 'artifacts.gc.locked', happened: true },
   { step: 'gc', at: 'artifacts.gc.deleted', happened: true },
@@ -57,6 +64,8 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     { step: 'upload', at: 'transaction.committed:3', happened: false },
     { step: 'upload', at: 'transaction.before_commit:4', happened: false },
     { step: 'upload', at: 'transaction.committed:4', happened: true },
+    { step: 'import', at: 'transaction.before_commit:2', happened: false },
+    { step: 'import', at: 'transaction.committed:2', happened: true },
     { step: 'finalize', at: 'transaction.before_commit:2', happened: false },
     { step: 'finalize', at: 'transaction.committed:2', happened: true },
     { step: 'replay', at: 'transaction.before_commit:2', happened: true },
@@ -73,6 +82,8 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     { step: 'upload', at: 'artifacts.upload.published', happened: false },
     { step: 'upload', at: 'postgres.before_commit:4', happened: false },
     { step: 'upload', at: 'postgres.committed:4', happened: true },
+    { step: 'import', at: 'postgres.before_commit:2', happened: false },
+    { step: 'import', at: 'postgres.committed:2', happened: true },
     { step: 'finalize', at: 'postgres.before_commit:2', happened: false },
     { step: 'finalize', at: 'postgres.committed:2', happened: true },
     { step: 'replay', at: 'artifacts.replay.filled', happened: true },
@@ -126,6 +137,8 @@ async function hasHappened(registry: Registry, step: Row['step'], ids: Ids) {
       return (await registry.getPackage(ids.packageId)).status === 'finalized'
     case 'gc':
       return (await registry.getPackage(ids.aborted)).status === 'garbage_collected'
+    case 'import':
+      return (await registry.listPackages()).items.some(({ provenance }) => provenance['imported_from'] !== null)
     case 'begin':
       // Nobody knows its id.
       return false
@@ -137,6 +150,7 @@ async function hasHappened(registry: Registry, step: Row['step'], ids: Ids) {
 async function repeat(registry: Registry, step: Row['step'], { packageId, uploadId }: Ids): Promise<void> {
   if (step === 'finalize') await registry.finalizePackage(packageId, { actor })
   if (step === 'replay') await registry.replay()
+  if (step === 'import') await registry.importOci(layout, { producer: 'test', retentionClass: 'transient', actor })
   if (step === 'upload') await goOn(registry, uploadId)
   if (step !== 'ingest') return
   const place = { relativePath: 'dir/crash.txt', mediaType: 'text/plain', actor, idempotencyKey: 'the-crash' }
@@ -180,7 +194,7 @@ for (const { name, freshUrl } of engines) {
         const databaseUrl = await freshUrl()
         const storageRoot = join(scratchDirectory(), 'objects')
         const ids = step === 'open' ? null : await prepare(databaseUrl, storageRoot)
-        const args = [databaseUrl, storageRoot, step, ids?.packageId ?? '', ids?.uploadId ?? '']
+        const args = [databaseUrl, storageRoot, step, ids?.packageId ?? '', ids?.uploadId ?? '', layout]
         const child = startChild('artifacts/children/registry-step.mjs', args, {
           environment: { CLAUDEMESH_CRASH_AT: at },
         })
@@ -209,6 +223,39 @@ for (const { name, freshUrl } of engines) {
         await assertSound(registry, storageRoot)
       })
     }
+  })
+}
+
+for (const { name, freshUrl } of engines) {
+  test(`a collection that is killed over bytes which an ingest has just found there takes nothing from it (${name})`, async () => {
+    const databaseUrl = await freshUrl()
+    const storageRoot = join(scratchDirectory(), 'objects')
+    const { packageId } = await prepare(databaseUrl, storageRoot)
+    const child = bundledChild('artifacts/children/registry-step.mjs')
+    const env = { ...process.env, CLAUDEMESH_CRASH_AT: 'artifacts.gc.deleted' }
+    let hasEnded = false
+    let killed: NodeJS.Signals | null = null
+    const now = () => {
+      // Asked for the time of the receipt: the bytes were found there, and nothing is committed yet.
+      if (hasEnded && killed === null) {
+        killed = spawnSync(process.execPath, [child, databaseUrl, storageRoot, 'gc'], { env }).signal
+      }
+      return Date.now()
+    }
+    const registry = await openRegistry({
+      databaseUrl,
+      storageRoot,
+      runtime: { now, nextId: createIdSource(Date.now) },
+    })
+    onTestFinished(() => registry.close())
+    async function* source() {
+      yield Buffer.from('to be collected')
+      hasEnded = true
+    }
+    const place = { relativePath: 'kept', mediaType: 'text/plain', actor }
+    const { fileId, deduplicated } = await registry.ingestFile(packageId, { ...place, source: source() })
+    expect([killed, deduplicated]).toEqual(['SIGKILL', true])
+    expect(await read(registry, fileId)).toBe('to be collected')
   })
 }
 

@@ -120,6 +120,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   reason_required: data,
   hold_active: data,
   restore_required: data,
+  not_signed: data,
   upload_busy: data,
   upload_offset_mismatch: data,
   digest_mismatch: data,

@@ -11,6 +11,8 @@ import { EventLog } from './events/event-log.ts'
 import { answersMsMax } from './registry/answers/idempotency.ts'
 import { forgetAnswers } from './registry/answers/statements.ts'
 import { Finalize } from './registry/finalize.ts'
+import { ImageExport } from './registry/images/image-export.ts'
+import { ImageImport } from './registry/images/image-import.ts'
 import { Ingest } from './registry/ingest/ingest.ts'
 import { IngestSlots } from './registry/ingest/ingest-slots.ts'
 import { Placing } from './registry/ingest/placing.ts'
@@ -18,6 +20,7 @@ import { Packages } from './registry/packages.ts'
 import { Reading } from './registry/reading.ts'
 import { Registry } from './registry/registry.ts'
 import { Removal } from './registry/removal.ts'
+import { Signatures } from './registry/signatures/signatures.ts'
 import { identify, setDuration, setMetadataSchema } from './registry/statements.ts'
 import { Uploads } from './registry/uploads/uploads.ts'
 import { GarbageCollection } from './retention/collection.ts'
@@ -136,6 +139,10 @@ function compose(o: {
   const slots = new IngestSlots({ slotsMax: limits.ingestsMax, waitingMax: limits.ingestsWaitingMax })
   const placing = new Placing({ log, plane, runtime, limits })
   const verification = new Verification({ log, plane, runtime })
+  const packages = new Packages({ log, runtime, limits })
+  const finalize = new Finalize({ log, plane, runtime, registryId })
+  const reading = new Reading({ log, plane, limits, verification })
+  const signatures = new Signatures({ log, reading })
   return new Registry({
     registryId,
     database,
@@ -143,12 +150,15 @@ function compose(o: {
     plane,
     limits,
     slots,
-    packages: new Packages({ log, runtime, limits }),
+    packages,
     ingest: new Ingest({ placing, plane, limits, slots }),
     uploads: new Uploads({ log, plane, placing, runtime, limits, slots }),
     removal: new Removal({ log, limits }),
-    finalize: new Finalize({ log, plane, runtime, registryId }),
-    reading: new Reading({ log, plane, limits, verification }),
+    finalize,
+    reading,
+    signatures,
+    imageExport: new ImageExport({ log, reading, signatures }),
+    imageImport: new ImageImport({ log, plane, runtime, limits, slots, packages, finalize }),
     retention: new RetentionKeeper({ log, runtime, limits }),
     verification,
     collection: new GarbageCollection({ log, plane, runtime }),

@@ -42,6 +42,12 @@ export const artifactStoreErrors = {
     title: 'The package is not finalized',
     hint: 'Finalize it first.',
   },
+  not_signed: {
+    status: 409,
+    retryable: false,
+    title: 'Nobody has signed the package',
+    hint: 'Sign it first.',
+  },
   too_many_files: {
     status: 413,
     retryable: false,

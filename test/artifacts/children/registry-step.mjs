@@ -1,8 +1,9 @@
 // Does one thing with a store and prints `done` when it was acknowledged; a test has it killed on the way. Arguments: the
-// URL of the database, the directory of the objects, what to do, and the package and the upload to do it with.
+// URL of the database, the directory of the objects, what to do, and the package,
+// the upload and the image layout to do it with.
 import { openRegistry } from '@claudemesh/artifacts'
 
-const [databaseUrl, storageRoot, step, packageId, uploadId] = process.argv.slice(2)
+const [databaseUrl, storageRoot, step, packageId, uploadId, layout] = process.argv.slice(2)
 const actor = 'local'
 
 async function* source() {
@@ -30,6 +31,7 @@ const steps = {
     })
     return registry.completeUpload(uploadId, { actor })
   },
+  import: (registry) => registry.importOci(layout, { producer: 'test', retentionClass: 'transient', actor }),
   drop: (registry) => registry.abortUpload(uploadId),
   finalize: (registry) => registry.finalizePackage(packageId, { actor }),
   replay: (registry) => registry.replay(),

@@ -5,6 +5,7 @@
 
 import { answersCases } from './registry/answers.ts'
 import { contentsCases } from './registry/contents.ts'
+import { imagesCases } from './registry/images.ts'
 import { packagesCases } from './registry/packages.ts'
 import { pathsCases } from './registry/paths.ts'
 import { retentionCases } from './registry/retention.ts'
@@ -19,5 +20,6 @@ export const registryCases: readonly RegistryCase[] = [
   ...uploadsCases,
   ...answersCases,
   ...retentionCases,
+  ...imagesCases,
   ...sharesCases,
 ]

@@ -34,12 +34,14 @@ export class EventLog {
   }
 
   /** Runs a change in a transaction of its own, which may take as long as what it does outside of the database. */
-  alone<T>(unit: Unit<T>): Promise<T> {
-    return this.#database.write(async (tx) => {
+  async alone<T>(unit: Unit<T>): Promise<T> {
+    const value = await this.#database.write(async (tx) => {
       await tx.lockAddresses(unit.addresses ?? [])
       await tx.lockPackages(unit.packageIds ?? [])
       return unit.run(tx)
     })
+    this.#database.announce(this.#lastWritten)
+    return value
   }
 
   /** Writes events in a transaction of `submit`, after everything in it that can fail. */

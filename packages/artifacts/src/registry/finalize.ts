@@ -96,6 +96,20 @@ export class Finalize {
     throw new ArtifactError('busy', { detail: 'The package kept changing while it was to be finalized.' })
   }
 
+  /**
+   * Seals a package in the transaction that has filled it, whose bytes are known to be there.
+   *
+   * @throws ArtifactError `manifest_too_large`
+   */
+  async write(tx: Tx, packageId: string, actor: string): Promise<Finalized> {
+    const contents = await readContents(tx, packageId)
+    if ('manifestDigest' in contents) return contents
+    const manifest = buildManifest(contents, { actor, now: this.#runtime.now(), registryId: this.#registryId })
+    const finalized = await this.#write(tx, { contents, bytes: encode(manifest), actor })
+    if (finalized === null) throw new Error('a package that changes within its transaction')
+    return finalized
+  }
+
   /** @returns null: the package is not what the manifest says any more */
   async #write(
     tx: Tx,

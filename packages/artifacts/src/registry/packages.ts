@@ -60,16 +60,13 @@ export class Packages {
    *   `invalid_request`, `not_canonical`, `idempotency_key_reused`
    */
   async create(o: NewPackage): Promise<Package> {
-    const fields = checkFields(o, this.#limits)
-    const actor = checkActor(o.actor)
+    const checked = this.check(o)
     const key = o.idempotencyKey === undefined ? null : checkIdempotencyKey(o.idempotencyKey)
     const { packageId } = await this.#log.submit({
       run: (tx) => {
         const now = this.#runtime.now()
-        const request = { ...fields, actor }
-        return answerOnce(tx, { key, operation: 'create', request, now }, () =>
-          this.#create(tx, { fields, actor, now }),
-        )
+        const request = { ...checked.fields, actor: checked.actor }
+        return answerOnce(tx, { key, operation: 'create', request, now }, () => this.write(tx, checked))
       },
     })
     return this.#log.read(async (session) => toPackage(await requirePackage(session, packageId)))
@@ -90,11 +87,15 @@ export class Packages {
     })
   }
 
-  async #create(
-    tx: Tx,
-    o: { readonly fields: ReturnType<typeof checkFields>; readonly actor: string; readonly now: number },
-  ): Promise<{ readonly packageId: string }> {
-    const { fields, actor, now } = o
+  /** All that can be refused of a new package without looking. @throws as `create` */
+  check(o: NewPackage): CheckedPackage {
+    return { fields: checkFields(o, this.#limits), actor: checkActor(o.actor) }
+  }
+
+  /** Makes a package in a transaction of others. @throws ArtifactError `retention_class_unknown`, `metadata_invalid` */
+  async write(tx: Tx, o: CheckedPackage): Promise<{ readonly packageId: string }> {
+    const { fields, actor } = o
+    const now = this.#runtime.now()
     const seconds = await findDuration(tx, fields.retention_class)
     if (seconds === undefined) throw new ArtifactError('retention_class_unknown')
     if (fields.metadata_schema !== null) await checkAgainstSchema(tx, fields.metadata_schema, fields.metadata)
@@ -116,6 +117,12 @@ export class Packages {
     ])
     return { packageId }
   }
+}
+
+/** A package that may be made, unless the store says otherwise. */
+export interface CheckedPackage {
+  readonly fields: ReturnType<typeof checkFields>
+  readonly actor: string
 }
 
 /** What an event says of a new package. */

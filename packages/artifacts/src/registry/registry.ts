@@ -19,11 +19,14 @@ import type { Verification } from '../retention/verification.ts'
 import type { Shares } from '../shares/shares.ts'
 import type { BackendStatus } from '../storage/spi.ts'
 import type { Finalize } from './finalize.ts'
+import type { ImageExport } from './images/image-export.ts'
+import type { ImageImport } from './images/image-import.ts'
 import type { Ingest } from './ingest/ingest.ts'
 import type { IngestSlots } from './ingest/ingest-slots.ts'
 import type { Packages } from './packages.ts'
 import type { Reading } from './reading.ts'
 import type { Removal } from './removal.ts'
+import type { Signatures } from './signatures/signatures.ts'
 import { readStats, type Stats } from './stats.ts'
 import type { Uploads } from './uploads/uploads.ts'
 
@@ -40,6 +43,9 @@ export interface RegistryParts {
   readonly removal: Removal
   readonly finalize: Finalize
   readonly reading: Reading
+  readonly signatures: Signatures
+  readonly imageExport: ImageExport
+  readonly imageImport: ImageImport
   readonly retention: RetentionKeeper
   readonly verification: Verification
   readonly collection: GarbageCollection
@@ -145,6 +151,26 @@ export class Registry {
 
   getFile(...o: Parameters<Reading['getFile']>) {
     return this.#parts.reading.getFile(...o)
+  }
+
+  sign(...o: Parameters<Signatures['sign']>) {
+    return this.#parts.signatures.sign(...o)
+  }
+
+  verifySignatures(...o: Parameters<Signatures['verify']>) {
+    return this.#parts.signatures.verify(...o)
+  }
+
+  getEnvelope(...o: Parameters<Signatures['envelope']>) {
+    return this.#parts.signatures.envelope(...o)
+  }
+
+  exportOci(...o: Parameters<ImageExport['export']>) {
+    return this.#parts.imageExport.export(...o)
+  }
+
+  importOci(...o: Parameters<ImageImport['import']>) {
+    return this.#parts.imageImport.import(...o)
   }
 
   extendRetention(...o: Parameters<RetentionKeeper['extend']>) {

@@ -180,6 +180,15 @@ export function listFilesByAddress(session: Session, address: string, limit: num
   return session.query(selectByAddress, [address, limit])
 }
 
+const selectOfContent = `
+  SELECT file_id FROM artifact_files WHERE content_address = $1 AND package_id = $2 AND state = 'live' LIMIT 1`
+
+/** A live file of a package with this content. */
+export async function findFileOfContent(session: Session, packageId: string, address: string): Promise<string | null> {
+  const [row] = await session.query<{ file_id: string }>(selectOfContent, [address, packageId])
+  return row?.file_id ?? null
+}
+
 // ---- locations -------------------------------------------------------------------------------------------------------
 
 export interface LocationRow {
@@ -239,9 +248,22 @@ export async function countDeletions(session: Session): Promise<number> {
 
 const updateDeletions = 'UPDATE registry_meta SET objects_deleted = objects_deleted + 1 WHERE id = 1'
 
-/** Counts a deletion, in the transaction under whose lock it is made. */
+/** Counts a deletion, in the transaction under whose lock it is made, before it is known whether it is one. */
 export async function noteDeletion(tx: Tx): Promise<void> {
   await tx.execute(updateDeletions)
+}
+
+const holdText = 'UPDATE registry_meta SET objects_deleted = objects_deleted WHERE id = 1'
+
+/**
+ * Until the end of the transaction nobody deletes an object, whatever its address: for so many that their locks would be
+ * too many.
+ *
+ * @returns how many objects were ever deleted
+ */
+export async function holdDeletions(tx: Tx): Promise<number> {
+  await tx.execute(holdText)
+  return countDeletions(tx)
 }
 
 const upsertPut = `

@@ -5,7 +5,9 @@
  *    transaction.
  * 2. A doomed object is deleted in a second transaction, one object each, under the lock of its address, if there is still
  *    no reference. An ingest of equal bytes has that lock when it commits, and publishes the bytes again if they are gone.
- * 3. What a killed ingest has left is found by listing the backend, and deleted when it is older than the grace.
+ * 3. What a killed ingest has left is found by listing the backend, and doomed when it is older than the grace.
+ * 4. An object is doomed, durably, before it is deleted: who is killed in between has committed no count of it, and an ingest
+ *    that found the bytes before sees by this that they may be gone.
  *
  * A kill anywhere leaves bytes, never a reference without them; the next collection goes on.
  */
@@ -158,9 +160,7 @@ export class GarbageCollection {
       for (const { backend_id, content_address } of page) {
         after = { backendId: backend_id, address: content_address }
         const address = content_address as ContentAddress
-        const object = await this.#delete(backend_id, address, async (tx) => {
-          return (await findBlob(tx, backend_id, address))?.doomed_at != null
-        })
+        const object = await this.#delete(backend_id, address)
         if (object !== null) deleted.push(object)
       }
       isMore = page.length === pageRows
@@ -173,35 +173,48 @@ export class GarbageCollection {
     for (const backendId of this.#plane.listBackends()) {
       for await (const { address, storedAt } of this.#plane.listObjects(backendId)) {
         if (await this.#log.read((session) => isReferenced(session, backendId, address))) continue
-        const object = await this.#delete(backendId, address, async (tx) => {
-          const blob = await findBlob(tx, backendId, address)
-          return this.#isPastGrace(graceMs, storedAt, blob?.last_put_at)
-        })
+        await this.#doomGarbage({ backendId, address, storedAt, graceMs })
+        const object = await this.#delete(backendId, address)
         if (object !== null) deleted.push(object)
       }
     }
     return deleted
   }
 
-  /** Deletes an object under the lock of its address, if nothing refers to it and it still is to go. */
-  #delete(
-    backendId: string,
-    address: ContentAddress,
-    isToGo: (tx: Tx) => Promise<boolean>,
-  ): Promise<CollectedObject | null> {
+  /** Dooms an object that nothing refers to, if it is old enough: nobody relies on one that is doomed. */
+  async #doomGarbage(o: {
+    readonly backendId: string
+    readonly address: ContentAddress
+    readonly storedAt: number
+    readonly graceMs: number
+  }): Promise<void> {
+    const { backendId, address } = o
+    await this.#log.submit({
+      addresses: [address],
+      run: async (tx) => {
+        const blob = await findBlob(tx, backendId, address)
+        if (!this.#isPastGrace(o.graceMs, o.storedAt, blob?.last_put_at)) return
+        if (!(await isReferenced(tx, backendId, address))) await doom(tx, backendId, address, this.#runtime.now())
+      },
+    })
+  }
+
+  /** Deletes an object under the lock of its address, if nothing refers to it and it is doomed still. */
+  #delete(backendId: string, address: ContentAddress): Promise<CollectedObject | null> {
     return this.#log.alone({
       addresses: [address],
       run: async (tx) => {
+        // First, as whoever holds up deletions may be about to refer to it.
+        await noteDeletion(tx)
         if (await isReferenced(tx, backendId, address)) {
           await spare(tx, backendId, address)
           return null
         }
-        if (!(await isToGo(tx))) return null
+        if ((await findBlob(tx, backendId, address))?.doomed_at == null) return null
         const head = await this.#plane.headObject(address, backendId)
         crashPoint('artifacts.gc.locked')
         await this.#plane.deleteObject(address, backendId)
         crashPoint('artifacts.gc.deleted')
-        await noteDeletion(tx)
         await forgetBlob(tx, backendId, address)
         return head === null ? null : { backendId, contentAddress: address, sizeBytes: head.size }
       },

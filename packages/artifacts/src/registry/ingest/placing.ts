@@ -12,14 +12,15 @@ import type { Limits } from '../../config/limits.ts'
 import type { DataPlane, IngestResult } from '../../dataplane/spi.ts'
 import type { Tx } from '../../db/spi.ts'
 import type { EventLog } from '../../events/event-log.ts'
-import { type ContentAddress, formatContentAddress } from '../../identity/content-address.ts'
+import type { ContentAddress } from '../../identity/content-address.ts'
 import { normalizeRelativePath, type RelativePath } from '../../paths/relative-path.ts'
+import { findBlob } from '../../retention/statements.ts'
 import type { Runtime } from '../../runtime.ts'
 import { answerOnce } from '../answers/idempotency.ts'
 import { checkActor, checkAnnotations, checkMediaType } from '../input.ts'
 import { requireOpenPackage } from '../package.ts'
 import { countDeletions, type LocationRow, listReferences, notePut } from '../statements.ts'
-import { type Content, findContent, healedEvent } from './content.ts'
+import { type Content, findContent, healedEvent, ingestedEvent, publishedContent } from './content.ts'
 import { checkPlace } from './file-place.ts'
 
 /** Where a file goes, whatever its bytes are. */
@@ -111,16 +112,9 @@ export class Placing {
 
   /** Writes the event of bytes that were published. @throws as `prepare` */
   async commit(wanted: Wanted, published: Published): Promise<IngestedFile> {
-    const { primary, sha256, sizeBytes, receipt } = published
-    const address = formatContentAddress(primary)
-    const location = {
-      backend_id: receipt.backendId,
-      object_key: receipt.objectKey,
-      stored_at: receipt.storedAt,
-      retrieval_tier: 'hot' as const,
-    }
-    const digests = { address, algorithm: primary.algorithm, primary: primary.hex, sha256: sha256.hex }
-    const content = { ...digests, sizeBytes, deduplicated: published.deduplicated, locations: [location] }
+    const content = publishedContent(published)
+    const { address } = content
+    const { receipt } = published
     return this.#log.submit({
       addresses: [address],
       packageIds: [wanted.packageId],
@@ -128,8 +122,10 @@ export class Placing {
         this.#answer(tx, wanted, address, async () => {
           const references = await listReferences(tx, receipt.backendId, address)
           const healed = references.filter(({ status }) => status !== 'stored')
-          // To look at each object here would keep everybody waiting; nothing deleted is nothing to look for.
-          const isUntouched = healed.length === 0 && (await countDeletions(tx)) === wanted.deletions
+          // To look at each object here would keep everybody waiting. What was deleted was counted; what somebody was killed
+          // over while deleting it is still doomed.
+          const isDoomed = (await findBlob(tx, receipt.backendId, address))?.doomed_at != null
+          const isUntouched = healed.length === 0 && !isDoomed && (await countDeletions(tx)) === wanted.deletions
           if (!isUntouched) await published.restore({ replace: healed.length > 0 })
           crashPoint('artifacts.ingest.locked')
           await notePut(tx, receipt.backendId, address, this.#runtime.now())
@@ -172,42 +168,16 @@ export class Placing {
     const { packageId, path, actor } = wanted
     const found = await requireOpenPackage(tx, packageId)
     const replaced = await checkPlace(tx, this.#placeOf(wanted, found.file_count))
-    const fileId = this.#runtime.nextId()
     const replacedFileId = replaced?.file_id ?? null
-    await this.#log.write(tx, [
-      {
-        event_type: 'v1.file.ingested',
-        subject_kind: 'file',
-        subject_id: fileId,
-        actor,
-        payload: {
-          package_id: packageId,
-          file_id: fileId,
-          relative_path: path.relative_path,
-          path_key: path.path_key,
-          media_type: wanted.mediaType,
-          size_bytes: content.sizeBytes,
-          digest_algorithm: content.algorithm,
-          digest_primary: content.primary,
-          digest_sha256: content.sha256,
-          content_address: content.address,
-          annotations: wanted.annotations,
-          replaces_file_id: replacedFileId,
-          deduplicated: content.deduplicated,
-          receipts: content.locations.map(({ backend_id, object_key, stored_at, retrieval_tier }) => ({
-            storage_location_id: this.#runtime.nextId(),
-            backend_id,
-            object_key,
-            size_bytes: content.sizeBytes,
-            stored_at,
-            retrieval_tier,
-          })),
-        },
-      },
-      ...healed.map((location) => healedEvent(location, { actor, content })),
-    ])
+    const event = ingestedEvent({ ...wanted, content, replacedFileId }, this.#runtime.nextId)
+    await this.#log.write(tx, [event, ...healed.map((location) => healedEvent(location, { actor, content }))])
     const { sha256, sizeBytes, deduplicated } = content
-    const names = { fileId, packageId, relativePath: path.relative_path, contentAddress: content.address }
+    const names = {
+      fileId: event.subject_id,
+      packageId,
+      relativePath: path.relative_path,
+      contentAddress: content.address,
+    }
     return { ...names, sha256, sizeBytes, deduplicated, replacedFileId }
   }
 
