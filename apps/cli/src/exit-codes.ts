@@ -104,6 +104,12 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   alias_cycle: data,
   import_out_of_order: data,
   import_conflict: data,
+  log_corrupt: io,
+  history_rewritten: data,
+  space_busy: tryLater,
+  git_missing: unavailable,
+  git_too_old: unavailable,
+  not_a_repository: data,
   duplicate_path: data,
   path_collision: data,
 
@@ -143,7 +149,6 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   storage_io: io,
   object_missing: io,
   log_gap: io,
-  log_corrupt: io,
 
   daemon_unreachable: unavailable,
   broker_unavailable: unavailable,

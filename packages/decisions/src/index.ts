@@ -10,5 +10,6 @@ export {
   decodeEvent,
   encodeEvent,
 } from './event.ts'
+export { GitDecisionLog, type GitDecisionLogOptions } from './git/git-decision-log.ts'
 export { MemoryDecisionLog } from './memory-decision-log.ts'
 export type { Runtime } from './runtime.ts'

@@ -78,4 +78,34 @@ export const decisionErrors = {
     title: 'The space has another decision in the place of an imported one',
     hint: 'Compare the two logs from the place that is named; nothing was written.',
   },
+  history_rewritten: {
+    status: 409,
+    retryable: false,
+    title: 'The branch of the space was moved to where it does not continue what was seen',
+    hint: 'Put the branch back with `git update-ref`, or accept what is there now.',
+  },
+  space_busy: {
+    status: 503,
+    retryable: true,
+    title: 'Others keep the branch of the space from being changed',
+    hint: 'Try again with the same intent id. Remove the lock file that is named when no git runs in the repository.',
+  },
+  git_missing: {
+    status: 503,
+    retryable: false,
+    title: 'There is no git on this host',
+    hint: 'Install git 2.38 or newer, and see that it is in PATH.',
+  },
+  git_too_old: {
+    status: 503,
+    retryable: false,
+    title: 'The git of this host is too old',
+    hint: 'Install git 2.38 or newer.',
+  },
+  not_a_repository: {
+    status: 409,
+    retryable: false,
+    title: 'The directory is no git repository',
+    hint: 'Use the path of a git repository, or one where there is nothing yet.',
+  },
 } as const

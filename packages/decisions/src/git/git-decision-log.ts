@@ -1,0 +1,181 @@
+/**
+ * Logs of decisions in a repository of git, a branch for each space and a commit for each event (07 §2, §3).
+ *
+ * 1. What is acknowledged is on the disk, and stays: a branch only grows, each change compares it with what was read.
+ * 2. Any number of processes may use the repository at once, and any git may read, repack and push it.
+ * 3. What is read is checked; damage is `log_corrupt` after everything before it.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { MeshError } from '@claudemesh/protocol'
+import type { AppendOptions, DecisionLog, Head } from '../decision-log.ts'
+import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
+import { type Runtime, systemRuntime } from '../runtime.ts'
+import { checkAppend } from '../space-line.ts'
+import { git } from './git-command.ts'
+import type { ObjectFormat } from './git-object.ts'
+import { GitSpace, type SpaceSource } from './git-space.ts'
+import { HighWaterMarks } from './high-water-mark.ts'
+import { importEvents } from './import-events.ts'
+import { ObjectReader } from './object-reader.ts'
+import { PackWriter } from './pack-writer.ts'
+import { RefWriter } from './ref-writer.ts'
+import { openRepository, type Repository, spaceRefPrefix } from './repository.ts'
+import { type AppendTarget, SpaceAppender } from './space-appender.ts'
+
+export interface GitDecisionLogOptions {
+  /** A bare repository, a working copy, or where to make one. */
+  readonly path: string
+  /** Of a repository that is made; one that is there has its own. */
+  readonly objectFormat?: ObjectFormat
+  readonly runtime?: Runtime
+}
+
+interface OpenSpace {
+  readonly space: GitSpace
+  readonly appender: SpaceAppender
+}
+
+/** How often a watched branch is looked at, for what other processes append. */
+const watchIntervalMs = 200
+
+export class GitDecisionLog implements DecisionLog {
+  readonly #repository: Repository
+  readonly #runtime: Runtime
+  readonly #reader: ObjectReader
+  readonly #packs: PackWriter
+  readonly #refs: RefWriter
+  readonly #marks: HighWaterMarks
+  readonly #spaces = new Map<string, OpenSpace>()
+  readonly #wakers = new Set<() => void>()
+
+  /** @throws MeshError `git_missing`, `git_too_old`, `not_a_repository`, `insufficient_storage`, `storage_failed` */
+  static async open({
+    path,
+    objectFormat = 'sha1',
+    runtime = systemRuntime(),
+  }: GitDecisionLogOptions): Promise<GitDecisionLog> {
+    return new GitDecisionLog(await openRepository(path, objectFormat), runtime)
+  }
+
+  private constructor(repository: Repository, runtime: Runtime) {
+    this.#repository = repository
+    this.#runtime = runtime
+    this.#reader = new ObjectReader(repository)
+    this.#packs = new PackWriter(repository)
+    this.#refs = new RefWriter(repository)
+    this.#marks = new HighWaterMarks(repository)
+  }
+
+  async append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+    const { appender } = this.#open(space)
+    const events = await appender.append(checkAppend(drafts, o), o)
+    for (const wake of [...this.#wakers]) wake()
+    return structuredClone(events)
+  }
+
+  async importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
+    const count = await importEvents(new GitSpace(space, this.#source()), events, this.#target())
+    for (const wake of [...this.#wakers]) wake()
+    return count
+  }
+
+  async *events(
+    space: string,
+    { after = 0, until = Number.MAX_SAFE_INTEGER }: { readonly after?: number; readonly until?: number } = {},
+  ): AsyncGenerator<DecisionEvent> {
+    checkCursor(after)
+    checkCursor(until)
+    const opened = await this.#read(space)
+    if (opened.head === null) throw new MeshError('space_unknown', { detail: `There is no space ${space}.` })
+    const { damage } = opened
+    yield* opened.read({ after, until: Math.min(until, opened.seq) })
+    if (damage !== null && until > opened.seq) throw damage
+  }
+
+  async head(space: string): Promise<Head> {
+    const { seq, head, damage } = await this.#read(space)
+    if (damage !== null) throw damage
+    return { seq, oid: head }
+  }
+
+  async *watch(space: string, after: number, signal: AbortSignal): AsyncGenerator<DecisionEvent> {
+    checkCursor(after)
+    for (let seen = after; !signal.aborted; ) {
+      const opened = await this.#read(space)
+      for await (const event of opened.read({ after: seen, until: opened.seq })) {
+        if (signal.aborted) return
+        seen = event.seq
+        yield event
+      }
+      if (opened.damage !== null) throw opened.damage
+      if (opened.seq <= seen) await this.#changed(signal)
+    }
+  }
+
+  async spaces(): Promise<readonly string[]> {
+    const refs = await git(this.#repository.directory, ['for-each-ref', '--format=%(refname)', spaceRefPrefix])
+    return refs.split('\n').flatMap((ref) => (ref === '' ? [] : [ref.slice(spaceRefPrefix.length)]))
+  }
+
+  /**
+   * Takes a branch as it is now, wherever it was moved: what an operator decides after `history_rewritten`.
+   *
+   * @throws MeshError `invalid_space`, `storage_failed`
+   */
+  async acceptHistory(space: string): Promise<void> {
+    const { space: opened } = this.#open(space)
+    await opened.exclusively(async () => {
+      this.#marks.remove(space)
+      opened.forget()
+      await opened.refresh()
+    })
+  }
+
+  /** Ends the processes that it reads and writes through. What was begun fails. */
+  close(): void {
+    this.#reader.close()
+    this.#refs.close()
+  }
+
+  async #read(name: string): Promise<GitSpace> {
+    const { space } = this.#open(name)
+    await space.exclusively(() => space.refresh())
+    return space
+  }
+
+  #open(name: string): OpenSpace {
+    checkSpaceName(name)
+    const opened = this.#spaces.get(name)
+    if (opened !== undefined) return opened
+    const space = new GitSpace(name, this.#source())
+    const made = { space, appender: new SpaceAppender(space, this.#target()) }
+    this.#spaces.set(name, made)
+    return made
+  }
+
+  #source(): SpaceSource {
+    return { repository: this.#repository, reader: this.#reader, marks: this.#marks }
+  }
+
+  #target(): AppendTarget {
+    return { repository: this.#repository, packs: this.#packs, refs: this.#refs, runtime: this.#runtime }
+  }
+
+  /** Until this process appends something, it is time to look at the branch again, or the signal aborts. */
+  async #changed(signal: AbortSignal): Promise<void> {
+    const timer = new AbortController()
+    const woken = new Promise<void>((resolve) => {
+      this.#wakers.add(resolve)
+      timer.signal.addEventListener('abort', () => this.#wakers.delete(resolve))
+    })
+    const stop = AbortSignal.any([signal, timer.signal])
+    await Promise.race([woken, pause(watchIntervalMs, undefined, { signal: stop }).catch(() => undefined)])
+    timer.abort()
+  }
+}
+
+/** @throws MeshError `invalid_cursor` */
+function checkCursor(seq: number): void {
+  if (Number.isSafeInteger(seq) && seq >= 0) return
+  throw new MeshError('invalid_cursor', { detail: 'A place in a log is the number of an event, or 0.' })
+}

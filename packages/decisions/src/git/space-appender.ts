@@ -1,0 +1,197 @@
+/**
+ * Appends to one space in a repository (07 §3).
+ *
+ * 1. Callers that come together share one pack and one change of the ref. Objects first, then the ref; an append is
+ *    fulfilled when both and the directories they are in are on the disk.
+ * 2. The change compares the branch with what was read: whoever else has appended meanwhile is read first, and the events
+ *    are drawn anew. There is never a second line.
+ * 3. An intent that is in the log is answered from it, after the branch was synced: who wrote it may have died before.
+ * 4. A caller that is refused has appended nothing, and takes nobody who shares the batch with it along.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { MeshError } from '@claudemesh/protocol'
+import type { AppendOptions } from '../decision-log.ts'
+import { type DecisionDraft, type DecisionEvent, encodeEvent } from '../event.ts'
+import type { Runtime } from '../runtime.ts'
+import { repeatedIntent } from '../space-line.ts'
+import { makeEventCommit } from './event-commit.ts'
+import type { GitObject } from './git-object.ts'
+import type { GitSpace } from './git-space.ts'
+import type { PackWriter } from './pack-writer.ts'
+import type { RefOutcome, RefWriter } from './ref-writer.ts'
+import type { Repository } from './repository.ts'
+
+/** What an appender writes through. */
+export interface AppendTarget {
+  readonly repository: Repository
+  readonly packs: PackWriter
+  readonly refs: RefWriter
+  readonly runtime: Runtime
+}
+
+interface Waiter {
+  /** As `checkAppend` gives them. */
+  readonly drafts: readonly DecisionDraft[]
+  readonly o: AppendOptions
+  readonly resolve: (events: readonly DecisionEvent[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What is answered to one caller once the batch is committed. */
+interface Planned {
+  readonly waiter: Waiter
+  readonly events: readonly DecisionEvent[]
+}
+
+interface Plan {
+  readonly planned: readonly Planned[]
+  /** The new events, in order. */
+  readonly drawn: readonly DecisionEvent[]
+  /** Whether somebody is answered with events that were there before. */
+  readonly repeats: boolean
+}
+
+const batchDraftsMax = 4_096
+/** How long it is tried when others append at the same time, or hold the lock of the branch. */
+const contentionMsMax = 15_000
+const contentionPauseMs = 20
+
+export class SpaceAppender {
+  readonly #space: GitSpace
+  readonly #target: AppendTarget
+  #waiting: Waiter[] = []
+  #scheduled = false
+
+  constructor(space: GitSpace, target: AppendTarget) {
+    this.#space = space
+    this.#target = target
+  }
+
+  /** @param drafts as `checkAppend` gives them */
+  append(drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ drafts, o, resolve, reject })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      // After the requests of this turn have been read; while a batch is on its way, the next one gathers.
+      setImmediate(() => void this.#space.exclusively(() => this.#run()))
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#scheduled = false
+    const batch = this.#takeBatch()
+    if (this.#waiting.length > 0) {
+      this.#scheduled = true
+      void this.#space.exclusively(() => this.#run())
+    }
+    try {
+      const planned = await this.#commit(batch)
+      for (const { waiter, events } of planned) waiter.resolve(events)
+    } catch (error) {
+      this.#space.forget()
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  #takeBatch(): readonly Waiter[] {
+    let drafts = 0
+    const end = this.#waiting.findIndex((waiter) => {
+      drafts += waiter.drafts.length
+      return drafts > batchDraftsMax
+    })
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end)
+  }
+
+  /** @returns the answers; who is not among them was refused already */
+  async #commit(batch: readonly Waiter[]): Promise<readonly Planned[]> {
+    const until = performance.now() + contentionMsMax
+    for (;;) {
+      await this.#space.refresh()
+      if (this.#space.damage !== null) throw this.#space.damage
+      const plan = await this.#plan(batch)
+      if (plan.drawn.length === 0) {
+        if (plan.repeats) this.#target.refs.sync(this.#space.ref)
+        return plan.planned
+      }
+      const outcome = await this.#write(plan.drawn)
+      if (outcome.kind === 'committed') return plan.planned
+      this.#space.forget()
+      if (performance.now() > until) throw contended(this.#space.name, outcome)
+      await pause(contentionPauseMs * Math.random())
+    }
+  }
+
+  async #plan(batch: readonly Waiter[]): Promise<Plan> {
+    const { line, seq } = this.#space
+    const planned: Planned[] = []
+    const drawn: DecisionEvent[] = []
+    let repeats = false
+    for (const waiter of batch) {
+      const { drafts, o } = waiter
+      const numbers = line.findIntent(o.intentId)
+      try {
+        if (numbers === null) {
+          const events = line.draw(drafts, o, this.#target.runtime)
+          for (const event of events) line.admit(event)
+          drawn.push(...events)
+          planned.push({ waiter, events })
+        } else {
+          const isDrawn = (numbers[0] ?? 0) > seq
+          const events = isDrawn ? numbers.flatMap((n) => drawn[n - seq - 1] ?? []) : await this.#readAll(numbers)
+          planned.push({ waiter, events: repeatedIntent(events, drafts) })
+          repeats ||= !isDrawn
+        }
+      } catch (error) {
+        // Whatever is wrong with one append; what keeps everybody from appending is met by the next step.
+        waiter.reject(error)
+      }
+    }
+    return { planned, drawn, repeats }
+  }
+
+  async #readAll(numbers: readonly number[]): Promise<readonly DecisionEvent[]> {
+    const events: DecisionEvent[] = []
+    for (const seq of numbers) {
+      for await (const event of this.#space.read({ after: seq - 1, until: seq })) events.push(event)
+    }
+    return events
+  }
+
+  async #write(drawn: readonly DecisionEvent[]): Promise<RefOutcome> {
+    const { repository, packs, refs } = this.#target
+    const { ref, head } = this.#space
+    const { objects, commits } = commitsOf(repository, drawn, head)
+    const pack = await packs.write(objects)
+    try {
+      const outcome = await refs.change([{ ref, from: head, to: commits.at(-1) ?? '' }])
+      if (outcome.kind === 'committed') this.#space.append(drawn, commits)
+      return outcome
+    } finally {
+      await pack.release()
+    }
+  }
+}
+
+/** The objects of events that follow a commit, and the id of the commit of each. */
+export function commitsOf(
+  { format }: Repository,
+  events: readonly DecisionEvent[],
+  head: string | null,
+): { readonly objects: readonly GitObject[]; readonly commits: readonly string[] } {
+  const objects: GitObject[] = []
+  const commits: string[] = []
+  let parent: Buffer | null = head === null ? null : Buffer.from(head, 'hex')
+  for (const event of events) {
+    const { commit, tree, blob } = makeEventCommit(event, encodeEvent(event), { format, parent })
+    objects.push(commit, tree, blob)
+    commits.push(commit.id.toString('hex'))
+    parent = commit.id
+  }
+  return { objects, commits }
+}
+
+function contended(space: string, outcome: RefOutcome): MeshError {
+  const why = outcome.kind === 'locked' ? `${outcome.lockPath} is there` : 'others append to it all the time'
+  return new MeshError('space_busy', { detail: `Nothing could be appended to ${space}: ${why}.` })
+}
