@@ -18,8 +18,8 @@ const daemon = {
   nouns: ['outbox', 'inbox', 'members', 'events', 'artifacts'],
 }
 const broker = {
-  edges: ['socket', 'jobs'],
-  verbs: ['accept', 'deliver', 'presence', 'requests'],
+  edges: ['socket', 'http', 'jobs'],
+  verbs: ['accept', 'deliver', 'presence', 'requests', 'relay'],
   nouns: ['store', 'cluster'],
 }
 
@@ -79,7 +79,7 @@ const forbidden = [
     name: 'broker-cannot-open',
     comment: 'The broker must not be able to read what it delivers, and the build proves that it cannot.',
     from: { path: '^apps/broker/' },
-    to: { path: '^packages/sealing/' },
+    to: { path: '^packages/(sealing/|artifacts/(?!src/blobs[.]ts$))' },
   },
   {
     name: 'apps-know-no-cli',
@@ -141,7 +141,7 @@ const forbidden = [
       'Where bytes are kept is known to the data plane alone: the rest of the store could run in another process.',
     from: {
       path: '^packages/artifacts/src/',
-      pathNot: `^packages/artifacts/src/(dataplane|storage)/|/(open|index)[.]ts$|${test}`,
+      pathNot: `^packages/artifacts/src/(dataplane|storage)/|/(open|index|blobs)[.]ts$|${test}`,
     },
     to: { path: '^packages/artifacts/src/storage/backends/' },
   },
@@ -167,7 +167,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(protocol/src/(plain|artifacts)|storage/src/postgres)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts)|storage/src/postgres)[.]ts$|^$1/$2/',
     },
   },
   {

@@ -264,6 +264,7 @@ const defaultSettings = {
   dedupeRetentionDays: 30,
   messageRetentionDays: 30,
   concurrencyPolicy: 'prefer_newest',
+  blobQuotaBytes: 1_000_000,
 } as const
 
 /** The second connection has been welcomed and has not negotiated. */

@@ -49,7 +49,10 @@ test('settings of a mesh that keep messages for longer than their ids keep the b
   const refused = { code: 'config_invalid', message: expect.stringContaining(founder.mesh.mesh_id) }
   await expect(startBroker({ data: first.data })).rejects.toMatchObject(refused)
   const settings = { dedupeMode: 'permanent', dedupeRetentionDays: 30, messageRetentionDays: 30 } as const
-  const second = await startBroker({ data: first.data, settings: { ...settings, concurrencyPolicy: 'prefer_newest' } })
+  const second = await startBroker({
+    data: first.data,
+    settings: { ...settings, concurrencyPolicy: 'prefer_newest', blobQuotaBytes: 4_096 },
+  })
   await (await RawMember.connect(second.url, founder)).settled()
 })
 

@@ -77,7 +77,15 @@ const stores: readonly Store[] = [
   {
     name: 'broker',
     schema: at('broker/src/store/sqlite'),
-    landed: ['f0f81a292c6a', 'b55badac585c', 'a301b8740739', '373ece17ff5a', '48a835513ddc', '1e4b44df72b2'],
+    landed: [
+      'f0f81a292c6a',
+      'b55badac585c',
+      'a301b8740739',
+      '373ece17ff5a',
+      '48a835513ddc',
+      '1e4b44df72b2',
+      '3c2348c9cdbf',
+    ],
     rows: `
       INSERT INTO mesh (id, slug, root_key, record, registered_at) VALUES ('mesh', 'm', 'k', '{}', 0);
       INSERT INTO mesh_counter (mesh_id, last_history_id, last_delivery_id) VALUES ('mesh', 1, 2);

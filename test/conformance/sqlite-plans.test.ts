@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { writeChecks } from '../../apps/broker/src/store/inspection/statements.ts'
 import { prepareAccept } from '../../apps/broker/src/store/sqlite/accept/statements.ts'
+import { prepareBlobs } from '../../apps/broker/src/store/sqlite/blobs/statements.ts'
 import { prepareDeliveries } from '../../apps/broker/src/store/sqlite/deliveries/statements.ts'
 import { prepareDepartures, prepareRevocations } from '../../apps/broker/src/store/sqlite/departure/statements.ts'
 import { prepareInspection } from '../../apps/broker/src/store/sqlite/inspection/statements.ts'
@@ -35,6 +36,7 @@ const excused: Readonly<Record<string, string>> = {
     'once, at the start; each is returned',
   'UPDATE message_queue SET visible_at = @now WHERE rowid IN': 'a row a queue, once a minute',
   'SELECT (SELECT count(*) FROM mesh) AS meshes': 'for /metrics alone: a row a mesh and a member, 100001 of the queue',
+  'SELECT coalesce(sum(blobs), 0) AS blobs': 'for /metrics alone: a row a mesh',
   'SELECT count(*) AS one FROM mesh': 'a row a mesh: whether the database answers',
   'SELECT min(100001, (SELECT count(*)': 'for /metrics alone: 100001 rows of each state',
 }
@@ -49,11 +51,12 @@ const excusedInMesh: Readonly<Record<string, string>> = {
 const ofNodes = ['presence_absent', 'seat_by_member', 'seat_by_node', 'seat_ending']
 
 /** Tables that have one row a mesh. */
-const perMesh = ['mesh_counter', 'revocation_list']
+const perMesh = ['blob_usage', 'mesh_counter', 'revocation_list']
 
 const preparations = [
   prepareAccept,
   prepareAdmission,
+  prepareBlobs,
   prepareBoundaries,
   prepareCounters,
   prepareDeliveries,

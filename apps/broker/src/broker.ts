@@ -2,7 +2,7 @@
  * The composition root: builds everything in start-up order and closes it in reverse. Verbs and nouns meet here and
  * nowhere else.
  */
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as TlsServer } from 'node:https'
 import { NonceRegistry } from '@claudemesh/identity'
 import { MeshError, limits as wire } from '@claudemesh/protocol'
@@ -13,12 +13,16 @@ import { type Attendance, buildAttendance } from './attendance.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerConfig } from './config.ts'
 import { createReport, type Report } from './failure-report.ts'
+import { answerBlobRequest, isBlobRequest } from './http/blob-routes.ts'
 import { createHttpServer } from './http.ts'
 import { listJobs } from './jobs/jobs.ts'
 import { JobRunner } from './jobs/runner.ts'
 import { acceptItemsMax, inflightBytesMax, inflightMessagesMax } from './limits.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { openRelay } from './relay/open-relay.ts'
+import type { BlobPlace } from './relay/place.ts'
+import type { Relay } from './relay/relay.ts'
 import { endMembership } from './requests/leave.ts'
 import type { RequestDependencies } from './requests/request-handler.ts'
 import type { Runtime } from './runtime.ts'
@@ -63,7 +67,8 @@ export class Broker {
   /**
    * Starts a broker over a store. The store stays the caller's to close.
    *
-   * @throws MeshError `config_invalid` for settings of a mesh that cannot be kept, `start_failed`
+   * @throws MeshError `config_invalid` for settings of a mesh that cannot be kept, or blobs that are elsewhere;
+   *   `start_failed`
    */
   static async open(dependencies: BrokerDependencies): Promise<Broker> {
     const { config, store, runtime, log } = dependencies
@@ -72,7 +77,8 @@ export class Broker {
     }
     const { now, monotonicMs } = runtime
     const clock = new RetentionClock({ now, monotonicMs, lastKnown: await store.lastAcceptedAt() })
-    const parts = build(dependencies, clock)
+    const relaying = await openRelaying(dependencies)
+    const parts = build(dependencies, clock, relaying)
     const { alone } = await parts.attendance.presence.begin()
     // While there was no broker nobody could be connected.
     if (alone) await store.renewLeases(null, runtime.now())
@@ -84,6 +90,7 @@ export class Broker {
             () => false,
           ),
         metrics: () => readMetrics(parts, store),
+        blobs: parts.answerBlobs,
         connected: () => store.expectAdmission(),
         upgrade: (request, socket, head) => parts.listener.upgrade(request, socket, head),
       },
@@ -119,7 +126,7 @@ export class Broker {
 
   /** Answers what it has taken, tells every daemon to come back later (1012), and stops. */
   async close(): Promise<void> {
-    const { listener, accepting, jobs, attendance, cluster, log } = this.#parts
+    const { listener, accepting, jobs, attendance, cluster, relaying, log } = this.#parts
     log.info({}, 'stopping')
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await jobs.stop()
@@ -129,13 +136,29 @@ export class Broker {
     await closed
     await attendance.close()
     await cluster.close()
+    relaying?.place.close()
     log.info({}, 'stopped')
   }
 }
 
 type Parts = ReturnType<typeof build>
+type Relaying = { readonly relay: Relay; readonly place: BlobPlace } | null
 
-function build(dependencies: BrokerDependencies, clock: RetentionClock) {
+function openRelaying({ config, store, runtime, log }: BrokerDependencies): Promise<Relaying> | null {
+  if (config.relay === null) {
+    log.info({}, 'no_relay')
+    return null
+  }
+  return openRelay(config.relay, {
+    store,
+    settings: config.settings,
+    runtime,
+    log,
+    isShared: config.databaseUrl !== null,
+  })
+}
+
+function build(dependencies: BrokerDependencies, clock: RetentionClock, relaying: Relaying) {
   const { config, store, runtime, cluster, rates, log, version } = dependencies
   const metrics = createMetrics()
   const { failed, report } = createReport({ store, log, failures: metrics.counters.failures })
@@ -143,6 +166,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
   const attendance = buildAttendance({ config, store, runtime, cluster, report })
   const { connections, everywhere, presence, deliverer, queueWaits, wake, wakeQueue, wakeQueues } = attendance
   const accepting = buildAccepting(dependencies, { metrics, attendance, report })
+  const relay = relaying?.relay ?? null
   /** Filled when the port is known; no connection comes before. */
   const origins = new Set<string>()
   const requests: RequestDependencies = {
@@ -150,6 +174,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
     runtime,
     connections: everywhere,
     ...{ wake, queueWaits, wakeQueue, wakeQueues },
+    relay,
     metrics,
     report,
   }
@@ -157,7 +182,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
     hello: { store, nonces, runtime, origins, registration: config.registration, settings: config.settings },
     ...{ connections, everywhere, presence, deliverer, requests },
     submit: (submissions) => accepting.submit(submissions),
-    inlineBytes: config.inlineBytes,
+    bytesMax: { inline: config.inlineBytes, blob: config.relay?.bytesMax ?? null },
     welcomeLimits,
     metrics,
     report,
@@ -174,7 +199,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
   })
   const jobs = new JobRunner({
     jobs: listJobs({
-      ...{ config, store, runtime, clock, metrics, log, deliverer, rates, wake },
+      ...{ config, store, runtime, clock, metrics, log, deliverer, rates, relay, wake },
       beat: () => presence.beat(),
       departed: attendance.departed,
       end: (member) => endMembership(requests, member, { leaseEnded: true }),
@@ -182,7 +207,12 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock) {
     isLeader: () => cluster.isLeader,
     report,
   })
-  return { metrics, attendance, cluster, origins, failed, accepting, listener, jobs, log }
+  const answerBlobs = (request: IncomingMessage, response: ServerResponse): boolean => {
+    if (relay === null || !isBlobRequest(request)) return false
+    void answerBlobRequest({ relay, metrics, report }, request, response)
+    return true
+  }
+  return { metrics, attendance, cluster, origins, failed, accepting, listener, jobs, relaying, answerBlobs, log }
 }
 
 function proxiesOf({ trustedProxies }: BrokerConfig) {
@@ -219,7 +249,7 @@ function buildAccepting(
   })
 }
 
-async function readMetrics({ metrics, listener, attendance }: Parts, store: Store) {
+async function readMetrics({ metrics, listener, attendance, relaying }: Parts, store: Store) {
   const { deliverer, queueWaits } = attendance
   const open = [...listener.connections].filter((connection) => connection.state === 'open').length
   const { gauges } = metrics
@@ -231,6 +261,12 @@ async function readMetrics({ metrics, listener, attendance }: Parts, store: Stor
   gauges.members.set(members)
   gauges.deliveries_waiting.set(deliveries)
   gauges.queue_waits.set(queueWaits.size)
+  const { blobs, bytes } = await store.blobs.usage()
+  gauges.blobs.set(blobs)
+  gauges.blob_bytes_reserved.set(bytes)
+  for (const direction of ['upload', 'download'] as const) {
+    gauges.blob_transfers_open.set({ direction }, relaying?.relay.transfers.count(direction) ?? 0)
+  }
   for (const [state, count] of Object.entries(await store.queues.count())) gauges.queue_messages.set({ state }, count)
   return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
 }

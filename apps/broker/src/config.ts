@@ -30,6 +30,30 @@ export interface TlsFiles {
   readonly key: string
 }
 
+export interface RelayConfig {
+  /** Largest blob. */
+  readonly bytesMax: number
+  /**
+   * Where blobs are kept, and wait while they come. Brokers over one database share it, unless a bucket keeps them: then
+   * each may have its own.
+   */
+  readonly directory: string
+  readonly bucket: BucketConfig | null
+}
+
+/** A bucket of S3, or of what speaks like it. */
+export interface BucketConfig {
+  /** Null: that of AWS for the region. */
+  readonly endpointUrl: string | null
+  readonly region: string
+  readonly bucket: string
+  readonly keyPrefix: string
+  /** Where the keys are found: `env:NAME`, or `file:` and an absolute path. */
+  readonly accessKeyRef: string
+  readonly secretKeyRef: string
+  readonly forcePathStyle: boolean
+}
+
 export interface BrokerConfig extends BrokerOptions {
   readonly settings: MeshSettings
   /** How long a pushed delivery waits for its acknowledgement before it is pushed again. */
@@ -43,6 +67,8 @@ export interface BrokerConfig extends BrokerOptions {
   readonly nodeDeadMs: number
   /** Largest message body; the sealed form may be larger by its header. */
   readonly inlineBytes: number
+  /** The relay for sealed blobs; null: there is none. */
+  readonly relay: RelayConfig | null
   /** New messages per second. */
   readonly rate: { readonly member: number; readonly mesh: number }
   /** How often expiry and retention look for work. */
@@ -63,9 +89,11 @@ const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
 export function loadConfig(environment: Environment, overrides: Partial<BrokerConfig>): BrokerConfig {
   const read = reader(environment)
   const host = overrides.host ?? read.text('HOST', '127.0.0.1')
+  const data = overrides.data ?? read.text('DATA', defaultDirectory(environment))
+  const databaseUrl = overrides.databaseUrl ?? read.optionalText('DATABASE_URL')
   const defaults: BrokerConfig = {
-    data: read.text('DATA', defaultDirectory(environment)),
-    databaseUrl: read.optionalText('DATABASE_URL'),
+    data,
+    databaseUrl,
     host,
     port: read.integer('PORT', { fallback: 7520, min: 0, max: 65_535 }),
     publicUrls: read.list('PUBLIC_URLS'),
@@ -81,6 +109,7 @@ export function loadConfig(environment: Environment, overrides: Partial<BrokerCo
     nodeHeartbeatMs: read.integer('NODE_HEARTBEAT_MS', { fallback: 5_000, min: 50, max: 60_000 }),
     nodeDeadMs: read.integer('NODE_DEAD_MS', { fallback: 15_000, min: 150, max: 600_000 }),
     inlineBytes: read.integer('INLINE_BYTES', { fallback: 64 * 1024, min: 1024, max: 512 * 1024 }),
+    relay: readRelay(read, databaseUrl === null ? `${data}/blobs` : ''),
     rate: {
       member: read.integer('RATE_MEMBER_PER_SECOND', { fallback: 20_000, min: 1, max: 10_000_000 }),
       mesh: read.integer('RATE_MESH_PER_SECOND', { fallback: 50_000, min: 1, max: 10_000_000 }),
@@ -113,6 +142,36 @@ function readTls(read: ReturnType<typeof reader>): TlsFiles | null {
   return { cert, key }
 }
 
+/**
+ * @param fallback the directory of a broker that has one for itself; several over one database are told theirs, or relay
+ *   nothing
+ */
+function readRelay(read: ReturnType<typeof reader>, fallback: string): RelayConfig | null {
+  const bytesMax = read.integer('BLOB_BYTES', { fallback: 1024 ** 3, min: 0, max: 64 * 1024 ** 3 })
+  const directory = read.text('BLOB_DIRECTORY', fallback)
+  const bucket = readBucket(read)
+  if (bytesMax === 0) return null
+  if (directory !== '') return { bytesMax: Math.max(1024, bytesMax), directory, bucket }
+  if (bucket === null) return null
+  throw invalid(
+    `${prefix}BLOB_DIRECTORY`,
+    `is not set, though ${prefix}BLOB_S3_BUCKET is: blobs wait there as they come`,
+  )
+}
+
+function readBucket(read: ReturnType<typeof reader>): BucketConfig | null {
+  const bucket = read.optionalText('BLOB_S3_BUCKET')
+  const settings = {
+    endpointUrl: read.optionalText('BLOB_S3_ENDPOINT_URL'),
+    region: read.text('BLOB_S3_REGION', 'us-east-1'),
+    keyPrefix: read.text('BLOB_S3_KEY_PREFIX', ''),
+    accessKeyRef: read.text('BLOB_S3_ACCESS_KEY_REF', 'env:AWS_ACCESS_KEY_ID'),
+    secretKeyRef: read.text('BLOB_S3_SECRET_KEY_REF', 'env:AWS_SECRET_ACCESS_KEY'),
+    forcePathStyle: read.choice('BLOB_S3_FORCE_PATH_STYLE', ['true', 'false'], 'false') === 'true',
+  }
+  return bucket === null ? null : { bucket, ...settings }
+}
+
 function readSettings(read: ReturnType<typeof reader>): MeshSettings {
   const dedupeMode = read.choice('DEDUPE_MODE', ['retention_scoped', 'permanent'], 'retention_scoped')
   const dedupeRetentionDays = read.integer('DEDUPE_RETENTION_DAYS', { ...retentionDays, fallback: 30 })
@@ -127,6 +186,7 @@ function readSettings(read: ReturnType<typeof reader>): MeshSettings {
       ['prefer_newest', 'prefer_oldest', 'allow_concurrent'],
       'prefer_newest',
     ),
+    blobQuotaBytes: read.integer('BLOB_QUOTA_BYTES', { fallback: 10 * 1024 ** 3, min: 1024, max: 1024 ** 5 }),
   }
 }
 

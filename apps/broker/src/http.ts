@@ -8,6 +8,8 @@ export interface HttpOptions {
   /** Whether the database answers. */
   readonly isReady: () => Promise<boolean>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  /** Takes requests for the bytes of blobs. @returns false when this is none */
+  readonly blobs: (request: IncomingMessage, response: ServerResponse) => boolean
   readonly connected: () => void
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
@@ -18,13 +20,16 @@ interface Answer {
   readonly body: string
 }
 
-/** How long a client may take to send its request, the WebSocket upgrade included. */
+/** How long a client may take to send the head of its request, the WebSocket upgrade included. */
 const requestMsMax = 10_000
 
 /** @param tls null: plain HTTP */
 export function createHttpServer(options: HttpOptions, tls: TlsMaterial | null): Server {
-  const bounds = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: 5_000 }
+  // A body may take as long as it moves: who takes one watches it, and for all others the connection ends with the answer.
+  const bounds = { requestTimeout: 0, headersTimeout: requestMsMax, connectionsCheckingInterval: 5_000 }
   const handle = (request: IncomingMessage, response: ServerResponse) => {
+    if (options.blobs(request, response)) return
+    if (hasBody(request)) response.shouldKeepAlive = false
     answer(options, request).then(
       (found) => write(response, found),
       () => write(response, json(500, { status: 'error' })),
@@ -37,6 +42,10 @@ export function createHttpServer(options: HttpOptions, tls: TlsMaterial | null):
   server.on('connection', options.connected)
   server.on('upgrade', options.upgrade)
   return server
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
 async function answer(options: HttpOptions, request: IncomingMessage): Promise<Answer> {

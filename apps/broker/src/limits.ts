@@ -118,6 +118,35 @@ export const examinationRowsMax = 1_024
 /** Rows of one kind that the doctor names; it counts the others. */
 export const inspectionFindingsShown = 100
 
+// ---- relay for sealed blobs ------------------------------------------------------------------------------------------
+
+/** From now to the end of a blob. */
+export const blobLifeMsMax = 366 * 86_400_000
+/** Blobs of one mesh, of whatever size. */
+export const blobsMax = 50_000
+/** Uploads of one member that are not complete. */
+export const openUploadsMax = 64
+/** After which an upload that nobody asked for again is dropped. */
+export const uploadIdleMsMax = 86_400_000
+/** For so long after its end a blob is told apart from one that never was. */
+export const expiredBlobMsMax = 30 * 86_400_000
+/** How long a ticket lets in. */
+export const ticketLifeMs = 10 * 60_000
+/** Transfers at once: each has a megabyte or two in memory, and an open file. */
+export const transferLimits = {
+  upload: { ofMember: 8, ofBroker: 64 },
+  download: { ofMember: 16, ofBroker: 256 },
+} as const
+/** For so long nobody deletes what a broker publishes; it says again that it does at a third of it. */
+export const publishLeaseMs = 10 * 60_000
+/** How often a transfer is looked at, and the bytes that must have moved since; fewer end it. */
+export const transferWatchMs = 30_000
+export const transferBytesMin = 16 * 1024
+/** For so long what a client still sends is read after it was refused, so that it gets to see why. */
+export const refusedBodyMsMax = 2_000
+/** Blobs that one step of a job ends: each is several statements. */
+export const blobJobRowsMax = 32
+
 // ---- members that go ------------------------------------------------------------------------------------------------
 
 /** Rows that are dropped in the transaction in which members go; jobs drop the others. */

@@ -6,6 +6,7 @@ const defaults = {
   dedupeRetentionDays: 30,
   messageRetentionDays: 30,
   concurrencyPolicy: 'prefer_newest',
+  blobQuotaBytes: 4_096,
 } as const
 const dayMs = 86_400_000
 
@@ -47,10 +48,12 @@ test('a mesh has its own settings where it has some', () => {
     dedupeRetentionDays: 90,
     messageRetentionDays: null,
     concurrencyPolicy: 'prefer_oldest',
+    blobQuotaBytes: 9_000,
   } as const
   expect(settingsOf(mesh, defaults)).toEqual({
     ...defaults,
     dedupeRetentionDays: 90,
     concurrencyPolicy: 'prefer_oldest',
+    blobQuotaBytes: 9_000,
   })
 })

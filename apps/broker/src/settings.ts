@@ -7,6 +7,8 @@ export interface MeshSettings {
   readonly dedupeRetentionDays: number
   readonly messageRetentionDays: number
   readonly concurrencyPolicy: ConcurrencyPolicy
+  /** Bytes of the blobs that the broker keeps for the mesh. */
+  readonly blobQuotaBytes: number
 }
 
 const dayMs = 86_400_000
@@ -18,6 +20,7 @@ export function settingsOf(mesh: Mesh, defaults: MeshSettings): MeshSettings {
     dedupeRetentionDays: mesh.dedupeRetentionDays ?? defaults.dedupeRetentionDays,
     messageRetentionDays: mesh.messageRetentionDays ?? defaults.messageRetentionDays,
     concurrencyPolicy: mesh.concurrencyPolicy ?? defaults.concurrencyPolicy,
+    blobQuotaBytes: mesh.blobQuotaBytes ?? defaults.blobQuotaBytes,
   }
 }
 

@@ -1,4 +1,5 @@
 import { artifactErrors } from './artifact-errors.ts'
+import { blobErrors } from './blob-errors.ts'
 import { decisionErrors } from './decision-errors.ts'
 
 /**
@@ -477,6 +478,7 @@ const definitions = {
   },
   ...artifactErrors,
   ...decisionErrors,
+  ...blobErrors,
 } as const satisfies Record<string, ErrorDefinition>
 
 /** A stable error code, the `code` member of every problem document. */

@@ -255,6 +255,33 @@ const rows: Record<Operation, Row> = {
     },
     result: { good: [{ dropped: 1 }], bad: [{}, { dropped: '1' }] },
   },
+  'blobs.upload': {
+    params: {
+      good: [{ address: `blake3:${'a'.repeat(64)}`, size_bytes: 1, recipients: [memberId], expires_at: 1 }],
+      bad: [
+        { address: `blake3:${'a'.repeat(64)}`, size_bytes: 0, recipients: [memberId], expires_at: 1 },
+        { address: `blake3:${'A'.repeat(64)}`, size_bytes: 1, recipients: [memberId], expires_at: 1 },
+        { address: `sha256:${'a'.repeat(64)}`, size_bytes: 1, recipients: [memberId], expires_at: 1 },
+        { address: `blake3:${'a'.repeat(64)}`, size_bytes: 1, recipients: [], expires_at: 1 },
+        { address: `blake3:${'a'.repeat(64)}`, size_bytes: 1, recipients: [memberId, memberId], expires_at: 1 },
+      ],
+    },
+    result: {
+      good: [{ ticket: 'a.b', ticket_expires_at: 1, expires_at: 2, stored: false }],
+      bad: [{}, { ticket: 'a b', ticket_expires_at: 1, expires_at: 2, stored: false }],
+    },
+  },
+  'blobs.download': {
+    params: {
+      good: [{ address: `blake3:${'a'.repeat(64)}`, size_bytes: 1 }],
+      bad: [{ address: `blake3:${'a'.repeat(64)}` }, { address: '../etc/passwd', size_bytes: 1 }],
+    },
+    result: { good: [{ ticket: 'a.b', ticket_expires_at: 1, expires_at: 2 }], bad: [{}, { ticket: '' }] },
+  },
+  'blobs.acknowledge': {
+    params: { good: [{ address: `blake3:${'a'.repeat(64)}` }], bad: [{}, { address: 'blake3:' }] },
+    result: { good: [{}], bad: [null] },
+  },
   'history.page': {
     params: {
       good: [

@@ -7,6 +7,7 @@ import { topicNamePattern } from './destination.ts'
 import { historyItemSchema, memberRecordSchema, topicRecordSchema } from './frames.ts'
 import { memberIdPattern, ulidPattern } from './ids.ts'
 import { chainLengthMax, itemsPerFrameMax, recipientsMax, timeMax } from './limits.ts'
+import { blobOperations } from './requests/blobs.ts'
 import { queueOperations } from './requests/queues.ts'
 
 const closed = { additionalProperties: false }
@@ -115,6 +116,7 @@ export const operations = {
     }),
   },
   ...queueOperations,
+  ...blobOperations,
 } as const satisfies Record<string, { params: TSchema; result: TSchema }>
 
 export type Operation = keyof typeof operations

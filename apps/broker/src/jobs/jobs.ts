@@ -10,11 +10,14 @@ import {
 } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import type { RateLimiter } from '../store/rates.ts'
 import type { MemberKey } from '../store/rows.ts'
 import type { Store } from '../store/store.ts'
 import { absences } from './absences.ts'
+import { blobExpiry } from './blob-expiry.ts'
+import { blobRemoval } from './blob-removal.ts'
 import { deadNodes } from './dead-nodes.ts'
 import { dedupeExpiry } from './dedupe-expiry.ts'
 import { draining } from './draining.ts'
@@ -28,9 +31,9 @@ import { queueLeases } from './queue-leases.ts'
 import { rateWindows } from './rate-windows.ts'
 import { retention } from './retention.ts'
 import type { Job } from './runner.ts'
+import { uploadSweep } from './upload-sweep.ts'
 
-/** Every job of the broker. */
-export function listJobs(parts: {
+interface JobParts {
   readonly config: BrokerConfig
   readonly store: Store
   readonly runtime: Runtime
@@ -40,12 +43,16 @@ export function listJobs(parts: {
   readonly log: Log
   readonly deliverer: Deliverer
   readonly rates: RateLimiter
+  readonly relay: Relay | null
   readonly beat: () => Promise<void>
   readonly wake: (member: MemberKey) => void
   readonly departed: (member: MemberKey, at: number) => void
   /** Ends the membership of an ephemeral member, if its lease is over. */
   readonly end: (member: MemberKey) => Promise<void>
-}): readonly Job[] {
+}
+
+/** Every job of the broker. */
+export function listJobs(parts: JobParts): readonly Job[] {
   const { config, store, runtime, clock, metrics, log, deliverer, rates, beat, wake, departed, end } = parts
   const intervalMs = config.jobIntervalMs
   const departureMs = Math.min(departureIntervalMs, intervalMs)
@@ -93,5 +100,17 @@ export function listJobs(parts: {
       intervalMs,
       expired: count('forgetting'),
     }),
+    ...listRelayJobs(parts),
+  ]
+}
+
+function listRelayJobs({ relay, runtime, clock, config, metrics }: JobParts): readonly Job[] {
+  if (relay === null) return []
+  const intervalMs = config.jobIntervalMs
+  const count = (job: string) => (rows: number) => metrics.counters.expired_rows.inc({ job }, rows)
+  return [
+    blobExpiry({ relay, clock, intervalMs, expired: count('blob_expiry') }),
+    blobRemoval({ relay, runtime, intervalMs, removed: count('blob_removal') }),
+    uploadSweep({ relay, intervalMs }),
   ]
 }

@@ -19,6 +19,8 @@ export interface RequestDependencies {
   readonly wakeQueue: (key: QueueKey, messages: number) => void
   /** What whoever waits for work of a mesh may have has changed. */
   readonly wakeQueues: (meshId: string) => void
+  /** Null: this broker relays no blobs. */
+  readonly relay: BlobTickets | null
   readonly metrics: Pick<Metrics, 'counters'>
   /** Told of failures that are not the caller's. */
   readonly report: (error: unknown) => void
@@ -32,6 +34,28 @@ interface LiveConnections {
   close(member: MemberKey, name: CloseName): void
   /** Takes nothing more from a member, and ends its connections when what they asked for is answered. */
   finish(member: MemberKey, name: 'normal'): void
+}
+
+/** The relay, as far as the correlated calls need it. Each throws MeshErrors for the caller. */
+export interface BlobTickets {
+  reserve(
+    sender: MemberKey,
+    blob: {
+      readonly address: string
+      readonly sizeBytes: number
+      readonly recipients: readonly string[]
+      readonly expiresAt: number
+    },
+  ): Promise<BlobTicket & { readonly stored: boolean }>
+  grantDownload(member: MemberKey, blob: { readonly address: string; readonly sizeBytes: number }): Promise<BlobTicket>
+  acknowledge(member: MemberKey, address: string): Promise<void>
+}
+
+interface BlobTicket {
+  readonly ticket: string
+  readonly ticketExpiresAt: number
+  /** Of the blob. */
+  readonly expiresAt: number
 }
 
 /** One call of one connection. */

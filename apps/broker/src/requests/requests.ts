@@ -1,6 +1,14 @@
 /** The correlated calls of a daemon: parameters checked, the operation's handler run, the outcome as a `response`. */
-import { type Frame, findParamsFault, isOperation, MeshError, type Operation } from '@claudemesh/protocol'
+import {
+  type ErrorCode,
+  type Frame,
+  findParamsFault,
+  isOperation,
+  MeshError,
+  type Operation,
+} from '@claudemesh/protocol'
 import type { MemberKey } from '../store/rows.ts'
+import { acknowledgeBlob, downloadBlob, uploadBlob } from './blobs.ts'
 import { pageHistory } from './history.ts'
 import { leaveMesh } from './leave.ts'
 import { listMembers } from './members.ts'
@@ -35,7 +43,13 @@ const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
   'queues.dead': listDead,
   'queues.requeue': requeueDead,
   'queues.drop': dropDead,
+  'blobs.upload': uploadBlob,
+  'blobs.download': downloadBlob,
+  'blobs.acknowledge': acknowledgeBlob,
 }
+
+/** What an operator has decided. */
+const nobodysFault: ReadonlySet<ErrorCode> = new Set(['relay_unavailable', 'blob_quota_exceeded'])
 
 /**
  * Never throws what the caller can know: a MeshError becomes a response with its status and code. One that is the
@@ -66,7 +80,7 @@ async function answer(
   } catch (error) {
     if (!(error instanceof MeshError)) throw error
     const { status, code, message } = error
-    if (status >= 500) dependencies.report(error)
+    if (status >= 500 && !nobodysFault.has(code)) dependencies.report(error)
     return { type: 'response', request_id: request.request_id, status, code, detail: message.slice(0, 1024) }
   }
 }

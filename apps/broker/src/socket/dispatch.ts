@@ -23,7 +23,7 @@ export interface DispatchDependencies {
   readonly deliverer: Deliverer
   readonly requests: RequestDependencies
   readonly submit: (submissions: readonly Submission[]) => Promise<readonly SendResult[]>
-  readonly inlineBytes: number
+  readonly bytesMax: { readonly inline: number; readonly blob: number | null }
   readonly welcomeLimits: Frame<'welcome'>['limits']
   readonly metrics: Metrics
   readonly report: (error: unknown) => void
@@ -70,7 +70,7 @@ const handlers: Handlers = {
   },
 
   async feature_negotiation_request(dependencies, connection, frame) {
-    const offered = offerFeatures(connection.identity.settings, dependencies.inlineBytes)
+    const offered = offerFeatures(connection.identity.settings, dependencies.bytesMax)
     const { response, refusal } = answerNegotiation(offered, frame)
     connection.send(response)
     if (refusal !== null) {

@@ -3,7 +3,11 @@ import type { MeshSettings } from '../settings.ts'
 import type { CloseReason } from './close-reason.ts'
 
 /** What this broker offers to a mesh. */
-export function offerFeatures(settings: MeshSettings, inlineBytes: number): SupportedFeatures {
+export function offerFeatures(
+  settings: MeshSettings,
+  /** `blob`: null where there is no relay for larger content. */
+  bytesMax: { readonly inline: number; readonly blob: number | null },
+): SupportedFeatures {
   return {
     client_message_id_dedupe: {
       version: 2,
@@ -13,10 +17,11 @@ export function offerFeatures(settings: MeshSettings, inlineBytes: number): Supp
     },
     concurrent_connection_policy: { version: 1, default_policy: settings.concurrencyPolicy },
     member_keypair_rotated_event: { version: 1 },
-    // There is no relay for larger content yet, so that a blob is no larger than what travels inline.
-    max_payload: { version: 1, inline_bytes: inlineBytes, blob_bytes: inlineBytes },
+    // Without a relay a blob is no larger than what travels inline.
+    max_payload: { version: 1, inline_bytes: bytesMax.inline, blob_bytes: bytesMax.blob ?? bytesMax.inline },
     mention_index: { version: 1 },
     work_queue: { version: 1 },
+    ...(bytesMax.blob === null ? {} : { artifact_relay: { version: 1 } }),
   }
 }
 

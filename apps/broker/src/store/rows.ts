@@ -20,6 +20,7 @@ export interface Mesh {
   readonly dedupeRetentionDays: number | null
   readonly messageRetentionDays: number | null
   readonly concurrencyPolicy: ConcurrencyPolicy | null
+  readonly blobQuotaBytes: number | null
 }
 
 export interface Member {

@@ -13,6 +13,7 @@
  */
 import type { Admission as InviteUse } from '@claudemesh/identity'
 import type { Certificate, DeliveryOutcome, Destination, MeshRecord, Priority } from '@claudemesh/protocol'
+import type { Blobs } from './blobs.ts'
 import type { Departures } from './departures.ts'
 import type { Inspection } from './inspection.ts'
 import type { Queues } from './queues.ts'
@@ -146,6 +147,7 @@ export interface Retention {
 }
 
 export interface Store extends Departures, Inspection {
+  readonly blobs: Blobs
   readonly queues: Queues
   readonly seats: Seats
 

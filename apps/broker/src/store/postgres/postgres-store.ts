@@ -30,6 +30,7 @@ import type {
 } from '../store.ts'
 import { acceptAll } from './accept/accept.ts'
 import { findAccepted } from './accept/statements.ts'
+import { PostgresBlobs } from './blobs/postgres-blobs.ts'
 import { acknowledgeAll, claimNext, recordReadMarks } from './deliveries/deliveries.ts'
 import { giveBack, readHistory } from './deliveries/statements.ts'
 import { drain, forgetMembers, leave } from './departure/depart.ts'
@@ -51,6 +52,7 @@ import { endSeatsOf } from './seats/statements.ts'
 import { count, isReadOnly, lastAcceptedAt, schema } from './statements.ts'
 
 export class PostgresStore implements Store {
+  readonly blobs: PostgresBlobs
   readonly queues: PostgresQueues
   readonly seats: PostgresSeats
   readonly #pool: Pool
@@ -60,6 +62,7 @@ export class PostgresStore implements Store {
 
   private constructor(pool: Pool, runtime: Runtime) {
     this.#pool = pool
+    this.blobs = new PostgresBlobs(pool)
     this.queues = new PostgresQueues(pool)
     this.seats = new PostgresSeats(pool)
     this.#runtime = runtime

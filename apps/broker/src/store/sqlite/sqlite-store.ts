@@ -27,6 +27,8 @@ import type {
 } from '../store.ts'
 import { acceptAll } from './accept/accept.ts'
 import { prepareAccept } from './accept/statements.ts'
+import { SqliteBlobs } from './blobs/sqlite-blobs.ts'
+import { prepareBlobs } from './blobs/statements.ts'
 import { acknowledgeAll, claimNext, readHistory } from './deliveries/deliveries.ts'
 import { recordReadMarks } from './deliveries/read-marks.ts'
 import { prepareDeliveries } from './deliveries/statements.ts'
@@ -52,6 +54,7 @@ function prepareAll(db: Database) {
   return {
     accept: prepareAccept(db),
     admission: prepareAdmission(db),
+    blobs: prepareBlobs(db),
     counters: prepareCounters(db),
     deliveries: prepareDeliveries(db),
     departure: prepareDepartures(db),
@@ -66,6 +69,7 @@ function prepareAll(db: Database) {
 }
 
 export class SqliteStore implements Store {
+  readonly blobs: SqliteBlobs
   readonly queues: SqliteQueues
   readonly seats: MemorySeats
   readonly #db: Database
@@ -80,6 +84,7 @@ export class SqliteStore implements Store {
     this.#statements = prepareAll(db)
     this.#writer = new Writer(db)
     const monotonicMs = () => runtime.monotonicMs()
+    this.blobs = new SqliteBlobs(this.#statements, this.#writer, (run) => read(db, run))
     this.queues = new SqliteQueues(this.#statements, this.#writer, (run) => read(db, run))
     this.seats = new MemorySeats(
       {

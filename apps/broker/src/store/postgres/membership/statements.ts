@@ -9,13 +9,13 @@ import type { Admission } from '../../store.ts'
 const meshColumns = `
   h.id AS "meshId", h.slug, h.root_key AS "rootKey", h.dedupe_mode AS "dedupeMode",
   h.dedupe_retention_days AS "dedupeRetentionDays", h.message_retention_days AS "messageRetentionDays",
-  h.clone_concurrency_policy AS "concurrencyPolicy"`
+  h.clone_concurrency_policy AS "concurrencyPolicy", h.blob_quota_bytes AS "blobQuotaBytes"`
 
 const selectMesh = prepare(`SELECT ${meshColumns} FROM mesh.mesh h WHERE h.id = $1`)
 const selectMeshesWithSettings = prepare(`
   SELECT ${meshColumns} FROM mesh.mesh h
    WHERE h.dedupe_mode IS NOT NULL OR h.dedupe_retention_days IS NOT NULL OR h.message_retention_days IS NOT NULL
-      OR h.clone_concurrency_policy IS NOT NULL
+      OR h.clone_concurrency_policy IS NOT NULL OR h.blob_quota_bytes IS NOT NULL
    ORDER BY h.id`)
 const insertMesh = prepare(`
   WITH made AS (INSERT INTO mesh.mesh (id, slug, root_key, record, registered_at) VALUES ($1, $2, $3, $4, $5)

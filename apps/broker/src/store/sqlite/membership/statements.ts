@@ -34,7 +34,8 @@ const topicColumns = `
 
 const meshColumns = `
   id AS meshId, slug, root_key AS rootKey, dedupe_mode AS dedupeMode, dedupe_retention_days AS dedupeRetentionDays,
-  message_retention_days AS messageRetentionDays, clone_concurrency_policy AS concurrencyPolicy`
+  message_retention_days AS messageRetentionDays, clone_concurrency_policy AS concurrencyPolicy,
+  blob_quota_bytes AS blobQuotaBytes`
 
 function toMember(row: MemberRow): Member {
   const chain = JSON.parse(row.chain) as readonly Certificate[]
@@ -56,7 +57,8 @@ export function prepareAdmission(db: Database) {
   const selectMesh = db.prepare<[string], Mesh>(`SELECT ${meshColumns} FROM mesh WHERE id = ?`)
   const selectMeshesWithSettings = db.prepare<[], Mesh>(`
     SELECT ${meshColumns} FROM mesh
-     WHERE coalesce(dedupe_mode, dedupe_retention_days, message_retention_days, clone_concurrency_policy) IS NOT NULL
+     WHERE coalesce(dedupe_mode, dedupe_retention_days, message_retention_days, clone_concurrency_policy,
+                    blob_quota_bytes) IS NOT NULL
      ORDER BY id`)
   const insertMesh = db.prepare(`INSERT INTO mesh (id, slug, root_key, record, registered_at) VALUES (?, ?, ?, ?, ?)`)
   const insertCounter = db.prepare<[string]>(`INSERT INTO mesh_counter (mesh_id) VALUES (?)`)
