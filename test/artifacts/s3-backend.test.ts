@@ -1,6 +1,7 @@
 /** Objects in a bucket: the contract of every backend, uploads in parts, and a server that is not there. */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import {
@@ -197,6 +198,19 @@ describe.skipIf(!hasS3Server)('a bucket that cannot be used', () => {
       code: expect.stringMatching(/^(backend_unavailable|storage_io)$/),
     })
   })
+})
+
+test('an object in a class of storage that has to be asked first is restore_required', async () => {
+  const answer = '<?xml version="1.0"?><Error><Code>InvalidObjectState</Code><Message>archived</Message></Error>'
+  const archive = createHttpServer((request, response) => {
+    request.resume()
+    response.writeHead(403, { 'content-type': 'application/xml', 'content-length': answer.length }).end(answer)
+  })
+  await new Promise<void>((resolve) => archive.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void archive.close())
+  const endpointUrl = `http://127.0.0.1:${(archive.address() as AddressInfo).port}`
+  const { backend } = await openS3Backend({ ...noServer, endpointUrl })
+  await expect(backend.get(addressOf(large))).rejects.toMatchObject({ code: 'restore_required' })
 })
 
 describe('settings', () => {

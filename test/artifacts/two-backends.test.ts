@@ -1,4 +1,5 @@
 /** A store with a directory and a bucket. */
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openRegistry, type Registry, type RegistryConfig } from '@claudemesh/artifacts'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -21,6 +22,11 @@ async function read(registry: Registry, fileId: string): Promise<string> {
 
 async function make(registry: Registry): Promise<string> {
   return (await registry.createPackage({ name: 'p', producer: 'test', retentionClass: 'transient', actor })).packageId
+}
+
+function pathOf(root: string, address: string): string {
+  const [algorithm = '', hex = ''] = address.split(':')
+  return join(root, algorithm, hex.slice(0, 2), hex.slice(2, 4), hex)
 }
 
 function add(registry: Registry, packageId: string, text: string) {
@@ -63,6 +69,37 @@ for (const { name, freshUrl } of engines) {
       // New bytes go to the directory again, and the bucket is read from.
       const back = await open({ ...storage, s3 })
       expect(await read(back, fileId)).toBe('new')
+    })
+
+    test('what is missing or damaged in one is put back from the other, if that has it whole', async () => {
+      const storage = { databaseUrl: await freshUrl(), storageRoot: join(scratchDirectory(), 'objects') }
+      const s3 = s3Config(server())
+      const withBucket = await openRegistry({ ...storage, backend: 's3', s3 })
+      const inBucket = await add(withBucket, await make(withBucket), 'in both')
+      await withBucket.close()
+      const registry = await open({ ...storage, s3 })
+      const packageId = await make(registry)
+      const inDirectory = await add(registry, packageId, 'in both')
+      expect(inDirectory.contentAddress).toBe(inBucket.contentAddress)
+      const path = pathOf(storage.storageRoot, inDirectory.contentAddress)
+
+      chmodSync(path, 0o600)
+      writeFileSync(path, 'IN BOTH')
+      expect(await registry.verify({ packageId, actor })).toMatchObject([{ outcome: 'corrupt', healed: true }])
+      expect(readFileSync(path, 'utf8')).toBe('in both')
+      expect(await registry.verify({ packageId, actor })).toMatchObject([{ outcome: 'verified', healed: false }])
+
+      rmSync(path)
+      expect(await read(registry, inDirectory.fileId), 'when it is read').toBe('in both')
+      rmSync(path)
+      const { changed } = await registry.scrub({ bytesPerSecond: 2 ** 30, actor })
+      expect(changed).toMatchObject([{ outcome: 'missing', healed: true }])
+      expect(readFileSync(path, 'utf8')).toBe('in both')
+
+      const alone = await add(registry, packageId, 'in the directory')
+      rmSync(pathOf(storage.storageRoot, alone.contentAddress))
+      await expect(registry.getFile(alone.fileId)).rejects.toMatchObject({ code: 'object_missing' })
+      expect(await registry.checkViews()).toMatchObject({ agree: true })
     })
   })
 }

@@ -24,6 +24,7 @@ import { Signatures } from './registry/signatures/signatures.ts'
 import { identify, setDuration, setMetadataSchema } from './registry/statements.ts'
 import { Uploads } from './registry/uploads/uploads.ts'
 import { GarbageCollection } from './retention/collection.ts'
+import { Healing } from './retention/healing.ts'
 import { RetentionKeeper } from './retention/retention.ts'
 import { Verification } from './retention/verification.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
@@ -138,7 +139,8 @@ function compose(o: {
   const log = new EventLog({ database, now: runtime.now, tailsMax: limits.tailsMax })
   const slots = new IngestSlots({ slotsMax: limits.ingestsMax, waitingMax: limits.ingestsWaitingMax })
   const placing = new Placing({ log, plane, runtime, limits })
-  const verification = new Verification({ log, plane, runtime })
+  const healing = new Healing({ log, plane, runtime })
+  const verification = new Verification({ log, plane, runtime, healing })
   const packages = new Packages({ log, runtime, limits })
   const finalize = new Finalize({ log, plane, runtime, registryId })
   const reading = new Reading({ log, plane, limits, verification })

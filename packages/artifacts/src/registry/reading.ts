@@ -144,13 +144,16 @@ export class Reading {
       return { file, locations: await listLocationsOfFile(session, fileId) }
     })
     const location = chooseLocation(locations)
-    const address = file.content_address as ContentAddress
-    try {
+    const serve = async () => {
+      const address = file.content_address as ContentAddress
       const served = await this.#plane.serveObject(address, { ...o, backendId: location.backend_id })
       return { ...served, file: toFile(file), body: this.#watched(served.body, location) }
+    }
+    try {
+      return await serve()
     } catch (error) {
       if (!(error instanceof ArtifactError) || error.code !== 'object_not_found') throw error
-      await this.#verification.note(location, { outcome: 'missing', actual: null })
+      if (await this.#verification.note(location, { outcome: 'missing', actual: null })) return serve()
       throw new ArtifactError('object_missing', { cause: error })
     }
   }

@@ -15,6 +15,7 @@ import {
   pageLocations,
 } from '../registry/statements.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Healing } from './healing.ts'
 import { listBlobs, noteScrubbed, readScrubCursor } from './statements.ts'
 
 export interface VerifiedLocation {
@@ -23,6 +24,8 @@ export interface VerifiedLocation {
   readonly backendId: string
   readonly contentAddress: ContentAddress
   readonly outcome: 'verified' | 'missing' | 'corrupt'
+  /** What was missing or corrupt is there again, from another backend. */
+  readonly healed: boolean
 }
 
 export interface ScrubResult {
@@ -41,14 +44,23 @@ export class Verification {
   readonly #plane: DataPlane
   readonly #runtime: Runtime
 
-  constructor(o: { readonly log: EventLog; readonly plane: DataPlane; readonly runtime: Runtime }) {
+  readonly #healing: Healing
+
+  constructor(o: {
+    readonly log: EventLog
+    readonly plane: DataPlane
+    readonly runtime: Runtime
+    readonly healing: Healing
+  }) {
     this.#log = o.log
     this.#plane = o.plane
     this.#runtime = o.runtime
+    this.#healing = o.healing
   }
 
   /**
-   * Reads every byte of a file, or of all files of a package, and writes down what it finds.
+   * Reads every byte of a file, or of all files of a package, and writes down what it finds. What is missing or corrupt is
+   * healed, if another backend has it.
    *
    * @throws ArtifactError `package_not_found`, `file_not_found`, `storage_io`
    */
@@ -64,7 +76,7 @@ export class Verification {
       o.signal?.throwIfAborted()
       const finding = await this.#look(location, o.signal)
       await this.#write([location], finding, actor)
-      verified.push(toVerified(location, finding))
+      verified.push(toVerified(location, finding, await this.#heal(location, finding, actor)))
     }
     return verified
   }
@@ -107,9 +119,20 @@ export class Verification {
     return { objects, bytes, changed }
   }
 
-  /** Writes down what was found of a location when it was read for another reason. */
-  async note(location: LocationRow, finding: Finding): Promise<void> {
+  /**
+   * Writes down what was found of a location when it was read for another reason.
+   *
+   * @returns whether its bytes are there again, from another backend
+   */
+  async note(location: LocationRow, finding: Finding): Promise<boolean> {
     await this.#write([location], finding, 'local')
+    return this.#heal(location, finding, 'local')
+  }
+
+  async #heal(location: LocationRow, { outcome }: Finding, actor: string): Promise<boolean> {
+    if (outcome === 'verified') return false
+    const address = location.content_address as ContentAddress
+    return this.#healing.heal({ backendId: location.backend_id, address }, actor)
   }
 
   /** @returns how many bytes were read */
@@ -126,7 +149,8 @@ export class Verification {
       const status = finding.outcome === 'verified' ? 'stored' : finding.outcome
       const others = locations.filter((location) => location.status !== status)
       await this.#write(others, finding, o.actor)
-      o.changed.push(...others.map((location) => toVerified(location, finding)))
+      const healed = await this.#heal(first, finding, o.actor)
+      o.changed.push(...others.map((location) => toVerified(location, finding, healed)))
     }
     await this.#log.submit({ run: (tx) => noteScrubbed(tx, backendId, address, this.#runtime.now()) })
     return bytes
@@ -185,13 +209,14 @@ export class Verification {
   }
 }
 
-function toVerified(location: LocationRow, { outcome }: Finding): VerifiedLocation {
+function toVerified(location: LocationRow, { outcome }: Finding, healed: boolean): VerifiedLocation {
   return {
     storageLocationId: location.storage_location_id,
     fileId: location.file_id,
     backendId: location.backend_id,
     contentAddress: location.content_address as ContentAddress,
     outcome,
+    healed,
   }
 }
 

@@ -21,6 +21,8 @@ export function toS3Error(error: unknown): unknown {
   if (name === 'NoSuchKey' || (name === 'NotFound' && status === 404)) {
     return new ArtifactError('object_not_found', { cause: error })
   }
+  // It is in a class of storage that has to be asked for it first.
+  if (name === 'InvalidObjectState') return new ArtifactError('restore_required', { cause: error })
   if (status === undefined && !isNetworkFailure(error)) return toArtifactError(error)
   const said = status === undefined ? 'It cannot be reached.' : `It answered ${status} ${name}.`
   return new ArtifactError('backend_unavailable', { detail: `The object store cannot be used. ${said}`, cause: error })
