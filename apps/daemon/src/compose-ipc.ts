@@ -1,5 +1,5 @@
 /** Part of the composition root: the HTTP interface with all its routes. */
-import type { ArtifactStore } from './artifacts/artifact-store.ts'
+import type { Artifacts } from './compose-artifacts.ts'
 import type { Verbs } from './compose-verbs.ts'
 import type { DaemonConfig } from './config.ts'
 import type { Health } from './health.ts'
@@ -34,7 +34,7 @@ export interface IpcParts {
   readonly acceptedTokens: () => readonly string[]
   readonly identityOperations: IdentityOperations
   readonly stores: Stores
-  readonly artifacts: ArtifactStore
+  readonly artifacts: Artifacts
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health
@@ -97,7 +97,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
-      artifactRoutes({ artifacts: parts.artifacts, actor: memberId, retentionNow: runtime.now, stopping }),
+      artifactRoutes({ ...parts.artifacts, actor: memberId, stopping }),
       identityRoutes(parts.identityOperations),
     ],
   })
@@ -130,7 +130,7 @@ function healthSources(parts: IpcParts): HealthSources {
     inbox: stores.inbox,
     members: stores.members,
     events: stores.events,
-    artifacts: parts.artifacts,
+    artifacts: parts.artifacts.store,
     disk: parts.disk,
     raised: parts.raised,
     runtime: parts.runtime,

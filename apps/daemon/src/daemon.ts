@@ -6,13 +6,13 @@
  */
 import { MeshError } from '@claudemesh/protocol'
 import type { DestinationStream } from 'pino'
-import { ArtifactStore } from './artifacts/artifact-store.ts'
+import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
 import { composeVerbs, type Verbs } from './compose-verbs.ts'
 import type { ConfigSources } from './config.ts'
 import { Health } from './health.ts'
-import { chores } from './lifecycle/chores.ts'
+import { chores, lastKnownTime } from './lifecycle/chores.ts'
 import { type ClaimedHome, claimHome } from './lifecycle/claim-home.ts'
 import { Closing } from './lifecycle/closing.ts'
 import { DiskWatch } from './lifecycle/disk-watch.ts'
@@ -150,11 +150,19 @@ export class Daemon {
     const place = { home: sources.home, slug: sources.mesh }
     const ephemeral = new EphemeralMember({ place, log: this.#log.lifecycle })
     this.#closing.add('ephemeral files', () => ephemeral.forget())
-    const artifacts = this.#provideArtifacts()
     const stores = openStores({ home: sources.home, slug: sources.mesh, paths, runtime, closing: this.#closing })
     tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
     const host = this.#checkHost()
-    const disk = this.#watchDisk(stores)
+    const artifacts: Artifacts = composeArtifacts({
+      paths,
+      config: this.#config.current,
+      runtime,
+      log: this.#log.artifacts,
+      closing: this.#closing,
+      disk: () => disk.latest,
+      lastKnown: () => lastKnownTime(stores),
+    })
+    const disk = this.#watchDisk(stores, artifacts)
     const verbs = this.#composeVerbs({ stores, disk, host, ephemeral })
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
@@ -168,20 +176,9 @@ export class Daemon {
     this.#keepHouse(stores, verbs)
     if (stores.identity.ephemeralTtlMs !== null) ephemeral.takeKeys(paths.keypair)
     const startMs = runtime.now() - startedAt
-    if (artifacts.isFounded) void artifacts.look()
+    if (artifacts.store.isFounded) void artifacts.store.look()
+    artifacts.upkeep.start()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
-  }
-
-  /** Closed after everything that has to do with messages: no store of files keeps those from being closed in time. */
-  #provideArtifacts(): ArtifactStore {
-    const artifacts = new ArtifactStore({
-      paths: this.#home.paths,
-      config: this.#config.current().artifacts,
-      runtime: this.#parts.runtime,
-      log: this.#log.artifacts,
-    })
-    this.#closing.add('artifacts', () => artifacts.close())
-    return artifacts
   }
 
   /** @throws MeshError host_changed */
@@ -221,7 +218,7 @@ export class Daemon {
 
   async #serve(o: {
     stores: Stores
-    artifacts: ArtifactStore
+    artifacts: Artifacts
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch
@@ -257,11 +254,12 @@ export class Daemon {
     await ipc.listenOnSocket(this.#socket)
   }
 
-  #watchDisk(stores: Stores): DiskWatch {
+  #watchDisk(stores: Stores, { room }: Artifacts): DiskWatch {
     const log = this.#log.lifecycle
     const disk = new DiskWatch({
       directory: this.#home.paths.directory,
       budgetBytes: () => this.#config.current().disk.budgetBytes,
+      known: () => ({ directory: this.#home.paths.artifacts, bytes: room.count() }),
       log,
       onChange: pressureEvents({ events: stores.events, log }),
     })

@@ -72,8 +72,18 @@ export const retentionRowsMax = 512
 
 /** How long the store of artifacts may take to say how it is. */
 export const artifactsHealthMsMax = 1_000
+/** How often packages are looked through for those past their expiry, and uploads for those nobody goes on with. */
+export const artifactsUpkeepMs = 3_600_000
+/** How often all stored bytes are listed for those to which nothing refers. */
+export const artifactsCollectMs = 24 * 3_600_000
+/** How long it rests after all stored bytes were read again. */
+export const artifactsScrubMs = 24 * 3_600_000
+/** Objects that are read again in one turn. */
+export const scrubObjectsMax = 1_000
 /** Events of the log in one page where the caller does not say. */
 export const artifactEventsPageDefault = 100
+/** The part of the time of a shutdown that what is under way in the store gets to end. */
+export const artifactsCloseMsMax = 1_500
 /** How long it is not tried again to open a store that could not be opened. */
 export const artifactsReopenMs = 1_000
 

@@ -36,6 +36,7 @@ export {
   type ArtifactPackage,
   type ArtifactRetention,
   type ArtifactsHealth,
+  type ArtifactUpload,
   abortRequestSchema,
   artifactFileSchema,
   artifactPackageSchema,
@@ -56,7 +57,9 @@ export {
   type IngestedArtifactFile,
   ingestedFileSchema,
   type NewArtifactPackage,
+  type NewArtifactUpload,
   newPackageSchema,
+  newUploadSchema,
   type PackageList,
   type PackageListQuery,
   packageListQuerySchema,
@@ -67,4 +70,5 @@ export {
   retentionSchema,
   type ShownPackage,
   shownPackageSchema,
+  uploadSchema,
 } from './ipc/artifacts.ts'

@@ -26,9 +26,11 @@ const statBlockBytes = 512
 export function measureDisk(options: {
   readonly directory: string
   readonly budgetBytes: number | null
+  /** What is not visited, since somebody else knows how much it is, wherever it lies. */
+  readonly known?: { readonly directory: string; readonly bytes: number }
 }): DiskMeasurement {
-  const { directory, budgetBytes } = options
-  const usedBytes = occupiedBytes(directory)
+  const { directory, budgetBytes, known } = options
+  const usedBytes = occupiedBytes(directory, known?.directory) + (known?.bytes ?? 0)
   const fileSystem = statfsSync(directory)
   const freeBytes = fileSystem.bavail * fileSystem.bsize
   // Blocks reserved for root are neither used nor available; df leaves them out in the same way.
@@ -54,11 +56,12 @@ export function judgePressure(
   return share >= highShare ? 'high' : 'ok'
 }
 
-function occupiedBytes(directory: string): number {
+function occupiedBytes(directory: string, except?: string): number {
+  if (directory === except) return 0
   let bytes = 0
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
-    bytes += entry.isDirectory() ? occupiedBytes(path) : blocksOf(path) * statBlockBytes
+    bytes += entry.isDirectory() ? occupiedBytes(path, except) : blocksOf(path) * statBlockBytes
   }
   return bytes
 }

@@ -12,7 +12,7 @@ import { type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protoco
 import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import { ensurePrivateDirectory } from '@claudemesh/storage'
 import type { ArtifactConfig } from '../artifact-settings.ts'
-import { artifactsHealthMsMax, artifactsReopenMs } from '../limits.ts'
+import { artifactsCloseMsMax, artifactsHealthMsMax, artifactsReopenMs } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../runtime.ts'
 import { toHealthView } from './views.ts'
@@ -92,11 +92,17 @@ export class ArtifactStore {
     if (this.#isOpen) await looking
   }
 
-  /** Waits for what is under way, and closes. */
+  /** Waits a while for what is under way, and closes; what is not done by then is mended by the next start. */
   async close(): Promise<void> {
     this.#closed = true
-    const registry = await this.#opening?.catch(() => null)
-    await registry?.close()
+    const patience = new AbortController()
+    const over = delay(artifactsCloseMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
+    const closing = this.#opening?.then(
+      (registry) => registry.close(),
+      () => undefined,
+    )
+    await Promise.race([closing, over])
+    patience.abort()
   }
 
   #open(): Promise<Registry> {

@@ -1,8 +1,10 @@
 /** What the store takes and says, in the words of the wire. */
 import type {
   Collection,
+  ContentAddress,
   IngestedFile,
   NewPackage,
+  NewUpload,
   Package,
   PackageFile,
   PackageFilter,
@@ -10,6 +12,7 @@ import type {
   RegistryHealth,
   Retention,
   Stats,
+  Upload,
   VerifiedLocation,
 } from '@claudemesh/artifacts'
 import type {
@@ -19,12 +22,17 @@ import type {
   ArtifactRetention,
   ArtifactStats,
   ArtifactsHealth,
+  ArtifactUpload,
   IngestedArtifactFile,
   NewArtifactPackage,
+  NewArtifactUpload,
   PackageListQuery,
   ShownPackage,
   VerifiedLocations,
 } from '@claudemesh/protocol/artifacts'
+
+/** Of a file of which nobody says what it is. */
+export const mediaTypeDefault = 'application/octet-stream'
 
 export function toHealthView({ status, registryId, database, backends }: RegistryHealth): ArtifactsHealth {
   return {
@@ -149,6 +157,29 @@ export function toIngestedView(file: IngestedFile): IngestedArtifactFile {
     size_bytes: file.sizeBytes,
     deduplicated: file.deduplicated,
     replaced_file_id: file.replacedFileId,
+  }
+}
+
+export function toNewUpload(body: NewArtifactUpload): Omit<NewUpload, 'actor'> {
+  return {
+    relativePath: body.relative_path,
+    mediaType: body.media_type ?? mediaTypeDefault,
+    ...(body.size_bytes === undefined ? {} : { sizeBytes: body.size_bytes }),
+    // The store reads the address again, and says what is wrong with it.
+    ...(body.expected === undefined ? {} : { expected: body.expected as ContentAddress }),
+  }
+}
+
+export function toUploadView(upload: Upload): ArtifactUpload {
+  return {
+    upload_id: upload.uploadId,
+    package_id: upload.packageId,
+    relative_path: upload.relativePath,
+    media_type: upload.mediaType,
+    size_bytes: upload.sizeBytes,
+    expected: upload.expected,
+    offset: upload.offset,
+    expires_at: upload.expiresAt,
   }
 }
 

@@ -16,7 +16,7 @@ import { eventStreamCommentMs, eventStreamDrainMsMax, eventStreamRetryMs } from 
  */
 export async function serveLog(
   reply: FastifyReply,
-  o: { readonly artifacts: ArtifactStore; readonly since: number; readonly stopping: AbortSignal },
+  o: { readonly store: ArtifactStore; readonly since: number; readonly stopping: AbortSignal },
 ): Promise<void> {
   const { since, stopping } = o
   const response = reply.raw
@@ -24,7 +24,7 @@ export async function serveLog(
   response.once('close', () => gone.abort())
   const signal = AbortSignal.any([stopping, gone.signal])
   const { toJson } = await eventWriter()
-  const events = await o.artifacts.use(async (registry) => registry.tailEvents(since, { signal }))
+  const events = await o.store.use(async (registry) => registry.tailEvents(since, { signal }))
   let next = events.next()
   // Whether it may follow is known before its first event, which may never come.
   await Promise.race([next, nextTurn()])

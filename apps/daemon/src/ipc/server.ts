@@ -136,7 +136,7 @@ export class IpcServer {
     server.on('checkContinue', (request, response) => {
       boundBodyTime(request)
       // A body that is taken as bytes is asked for when it is known to be wanted.
-      if (request.method !== 'PUT') response.writeContinue()
+      if (request.method !== 'PUT' && request.method !== 'PATCH') response.writeContinue()
       route(request, response)
     })
     server.maxConnections = inflightMax + idleConnectionsMax

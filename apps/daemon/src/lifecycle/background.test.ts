@@ -12,11 +12,19 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
+const known = () => ({ directory: '', bytes: 0 })
+
 test('a change of the pressure is told once, in either direction, and what holds at the start too', () => {
   const told: string[] = []
   let budgetBytes = 1024 * 1024
   writeFileSync(`${directory}/file`, Buffer.alloc(900 * 1024, 1))
-  const disk = new DiskWatch({ directory, budgetBytes: () => budgetBytes, log, onChange: (each) => told.push(each) })
+  const disk = new DiskWatch({
+    directory,
+    known,
+    budgetBytes: () => budgetBytes,
+    log,
+    onChange: (each) => told.push(each),
+  })
   expect([disk.pressure, told]).toEqual(['high', []])
   disk.start()
   disk.measure()
@@ -32,7 +40,7 @@ test('a change of the pressure is told once, in either direction, and what holds
 })
 
 test('a disk that cannot be measured keeps its last measurement', () => {
-  const disk = new DiskWatch({ directory, budgetBytes: () => null, log, onChange: () => undefined })
+  const disk = new DiskWatch({ directory, known, budgetBytes: () => null, log, onChange: () => undefined })
   const before = disk.latest
   rmSync(directory, { recursive: true })
   disk.measure()

@@ -67,7 +67,7 @@ export function chores(o: {
 }
 
 /** When a message was last received or accepted; null: never, as far as it is kept. */
-function lastKnownTime({ inbox, outbox }: Stores): number | null {
+export function lastKnownTime({ inbox, outbox }: Stores): number | null {
   const newest = { order: 'newest', after: null, since: null, topic: null, sender: null, unread: false } as const
   const received = inbox.page({ ...newest, limit: 1 }).rows[0]?.receivedAt ?? 0
   const accepted = outbox.list({ status: null, after: null, limit: 1 })?.[0]?.enqueuedAt ?? 0

@@ -6,6 +6,8 @@ import type { Log } from '../log.ts'
 export interface DiskWatchOptions {
   readonly directory: string
   readonly budgetBytes: () => number | null
+  /** What of it is measured by somebody else. */
+  readonly known: () => { readonly directory: string; readonly bytes: number }
   readonly log: Log
   readonly onChange: (pressure: DiskPressure, measured: DiskMeasurement) => void
 }
@@ -18,7 +20,7 @@ export class DiskWatch {
   /** Measures once, so that the first request already meets the truth. */
   constructor(o: DiskWatchOptions) {
     this.#o = o
-    this.#latest = measureDisk({ directory: o.directory, budgetBytes: o.budgetBytes() })
+    this.#latest = this.#measureNow()
   }
 
   get latest(): DiskMeasurement {
@@ -42,12 +44,17 @@ export class DiskWatch {
   measure(): void {
     const before = this.#latest.pressure
     try {
-      this.#latest = measureDisk({ directory: this.#o.directory, budgetBytes: this.#o.budgetBytes() })
+      this.#latest = this.#measureNow()
     } catch (error) {
       // The last measurement stays in force; a disk that cannot be read shows itself at the next commit.
       this.#o.log.error({ err: error }, 'disk_not_measured')
       return
     }
     if (this.#latest.pressure !== before) this.#o.onChange(this.#latest.pressure, this.#latest)
+  }
+
+  #measureNow(): DiskMeasurement {
+    const { directory, budgetBytes, known } = this.#o
+    return measureDisk({ directory, budgetBytes: budgetBytes(), known: known() })
   }
 }

@@ -238,6 +238,12 @@ export class Registry {
     return readStats(this.#parts.log, this.#parts.plane)
   }
 
+  /** The last event: its number and its time, in milliseconds since the epoch; 0 when there is none. */
+  async head(): Promise<{ readonly lastSequence: number; readonly lastCreatedAt: number }> {
+    const { lastSequence, lastCreatedAt } = await this.#parts.log.read(readHead)
+    return { lastSequence, lastCreatedAt }
+  }
+
   /** Never throws: what is wrong is in the answer. */
   async health(): Promise<RegistryHealth> {
     const { database, plane, log } = this.#parts

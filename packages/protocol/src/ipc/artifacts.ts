@@ -178,6 +178,28 @@ export const ingestedFileSchema = Type.Object({
 })
 export const removeFileQuerySchema = Type.Object({ reason: Type.Optional(reasonSchema) }, closed)
 
+/** A file that comes in pieces. */
+export const newUploadSchema = Type.Object(
+  {
+    relative_path: nameSchema,
+    media_type: Type.Optional(nameSchema),
+    size_bytes: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+    expected: Type.Optional(contentAddressSchema),
+  },
+  closed,
+)
+/** `offset`: bytes that are durable, and where the next ones go. */
+export const uploadSchema = Type.Object({
+  upload_id: ulidSchema,
+  package_id: ulidSchema,
+  relative_path: Type.String(),
+  media_type: Type.String(),
+  size_bytes: bytesOrNull,
+  expected: textOrNull,
+  offset: bytesSchema,
+  expires_at: timeSchema,
+})
+
 /** `verify`: that the bytes are there with their size (`head`), all of them (`full`), or nothing. */
 export const finalizeRequestSchema = Type.Object(
   {
@@ -206,5 +228,7 @@ export type FileListQuery = Static<typeof fileListQuerySchema>
 export type FileList = Static<typeof fileListSchema>
 export type ExistingArtifactFile = Static<typeof existingFileSchema>
 export type IngestedArtifactFile = Static<typeof ingestedFileSchema>
+export type NewArtifactUpload = Static<typeof newUploadSchema>
+export type ArtifactUpload = Static<typeof uploadSchema>
 export type FinalizeRequest = Static<typeof finalizeRequestSchema>
 export type FinalizedPackage = Static<typeof finalizedSchema>

@@ -9,12 +9,14 @@ import { maintenanceRoutes } from './maintenance.ts'
 import { packageRoutes } from './packages.ts'
 import { retentionRoutes } from './retention.ts'
 import type { ArtifactRouteOptions } from './route-options.ts'
+import { uploadRoutes } from './uploads.ts'
 
 export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
   return async (app) => {
     storeRoutes(app, o)
     packageRoutes(app, o)
     await fileRoutes(app, o)
+    await uploadRoutes(app, o)
     downloadRoutes(app, o)
     retentionRoutes(app, o)
     maintenanceRoutes(app, o)
@@ -22,7 +24,7 @@ export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
   }
 }
 
-function storeRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+function storeRoutes(app: App, { store }: ArtifactRouteOptions): void {
   app.get(
     '/v1/artifacts/health',
     {
@@ -33,7 +35,7 @@ function storeRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
       },
     },
     async (_request, reply) => {
-      const health = await artifacts.look()
+      const health = await store.look()
       return reply.code(health.status === 'down' ? 503 : 200).send(health)
     },
   )
@@ -46,6 +48,6 @@ function storeRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
         response: { 200: artifactStatsSchema },
       },
     },
-    async () => toStatsView(await artifacts.use((registry) => registry.stats())),
+    async () => toStatsView(await store.use((registry) => registry.stats())),
   )
 }

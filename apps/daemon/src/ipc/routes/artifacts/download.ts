@@ -12,7 +12,7 @@ const bytesAnswer = {
   content: { 'application/octet-stream': { schema: { type: 'string' } } },
 }
 
-export function downloadRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+export function downloadRoutes(app: App, { store }: ArtifactRouteOptions): void {
   for (const method of ['GET', 'HEAD']) {
     // Whoever reads of GET knows of HEAD.
     const common = { tags: ['artifacts'], hide: method === 'HEAD', response: { 200: bytesAnswer, 206: bytesAnswer } }
@@ -22,8 +22,8 @@ export function downloadRoutes(app: App, { artifacts }: ArtifactRouteOptions): v
       exposeHeadRoute: false,
       schema: { ...common, summary: 'The bytes of a file, all or a range', params: fileParamsSchema },
       handler: async (request, reply) => {
-        const file = await artifacts.use((registry) => registry.findFile(request.params.id))
-        return sendFile(request, reply, { artifacts, file })
+        const file = await store.use((registry) => registry.findFile(request.params.id))
+        return sendFile(request, reply, { store, file })
       },
     })
     app.route({
@@ -32,8 +32,8 @@ export function downloadRoutes(app: App, { artifacts }: ArtifactRouteOptions): v
       exposeHeadRoute: false,
       schema: { ...common, summary: 'The bytes with this content address, all or a range', params: blobParamsSchema },
       handler: async (request, reply) => {
-        const file = await artifacts.use((registry) => registry.resolve({ address: request.params.address }))
-        return sendFile(request, reply, { artifacts, file })
+        const file = await store.use((registry) => registry.resolve({ address: request.params.address }))
+        return sendFile(request, reply, { store, file })
       },
     })
   }
@@ -43,7 +43,7 @@ export function downloadRoutes(app: App, { artifacts }: ArtifactRouteOptions): v
 function sendFile(
   request: FastifyRequest,
   reply: FastifyReply,
-  { artifacts, file }: { readonly artifacts: ArtifactStore; readonly file: PackageFile },
+  { store, file }: { readonly store: ArtifactStore; readonly file: PackageFile },
 ): Promise<FastifyReply> {
   return answerWithBytes(request, reply, {
     address: file.contentAddress,
@@ -51,6 +51,6 @@ function sendFile(
     sha256: file.sha256,
     mediaType: file.mediaType,
     fileName: file.relativePath.slice(file.relativePath.lastIndexOf('/') + 1),
-    read: async (o) => (await artifacts.use((registry) => registry.getFile(file.fileId, o))).body,
+    read: async (o) => (await store.use((registry) => registry.getFile(file.fileId, o))).body,
   })
 }

@@ -18,7 +18,7 @@ const answers = {
   },
 }
 
-export function artifactEventRoutes(app: App, { artifacts, stopping }: ArtifactRouteOptions): void {
+export function artifactEventRoutes(app: App, { store, stopping }: ArtifactRouteOptions): void {
   app.get(
     '/v1/artifacts/events',
     {
@@ -38,9 +38,9 @@ export function artifactEventRoutes(app: App, { artifacts, stopping }: ArtifactR
       const { limit } = request.query
       const form = formOf(request, limit !== undefined)
       const since = cursorOf(request, request.query.since)
-      if (form === 'stream') return serveLog(reply, { artifacts, since, stopping })
+      if (form === 'stream') return serveLog(reply, { store, since, stopping })
       const page = { since, limit: limit ?? artifactEventsPageDefault }
-      const events: readonly Event[] = await artifacts.use((registry) => registry.auditLog(page))
+      const events: readonly Event[] = await store.use((registry) => registry.auditLog(page))
       const writer = await eventWriter()
       if (form === 'cbor') {
         return reply.type('application/cbor-seq').send(Buffer.concat(events.map((event) => writer.toCbor(event))))

@@ -14,7 +14,7 @@ import {
   removeFileQuerySchema,
 } from '@claudemesh/protocol/artifacts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { toFileView, toIngestedView } from '../../../artifacts/views.ts'
+import { mediaTypeDefault, toFileView, toIngestedView } from '../../../artifacts/views.ts'
 import type { App } from '../../app.ts'
 import { readSha256 } from '../../digest-header.ts'
 import { readIdempotencyKey } from '../../idempotency-key.ts'
@@ -22,7 +22,6 @@ import { announcedLength, clientGone, endRefusedBody, rawBody, takeRawBodies } f
 import type { ArtifactRouteOptions } from './route-options.ts'
 
 const tags = ['artifacts']
-const mediaTypeDefault = 'application/octet-stream'
 
 export async function fileRoutes(app: App, o: ArtifactRouteOptions): Promise<void> {
   // In a scope of its own: bodies are bytes here and nowhere else.
@@ -35,7 +34,7 @@ export async function fileRoutes(app: App, o: ArtifactRouteOptions): Promise<voi
   removeRoute(app, o)
 }
 
-function putRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+function putRoute(app: App, { store, actor, room }: ArtifactRouteOptions): void {
   app.put(
     '/v1/artifacts/packages/:id/files/*',
     {
@@ -53,16 +52,18 @@ function putRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
     async (request, reply) => {
       const { id, '*': relativePath } = request.params
       endRefusedBody(request, reply)
+      room.assertFits(announcedLength(request) ?? 0)
       const file: NewFile = {
         relativePath,
         ...describedBody(request),
         ...readIdempotencyKey(request),
         ...(request.query.replace === undefined ? {} : { replace: request.query.replace }),
         actor,
-        source: rawBody(request, reply),
+        source: room.within(rawBody(request, reply)),
         signal: clientGone(reply),
       }
-      const ingested = await artifacts.use((registry) => registry.ingestFile(id, file))
+      const ingested = await store.use((registry) => registry.ingestFile(id, file))
+      if (!ingested.deduplicated) room.taken(ingested.sizeBytes)
       return created(reply, ingested)
     },
   )
@@ -94,7 +95,7 @@ function describedBody(request: FastifyRequest): Pick<NewFile, 'mediaType' | 'ex
   }
 }
 
-function existingRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+function existingRoute(app: App, { store, actor }: ArtifactRouteOptions): void {
   app.post(
     '/v1/artifacts/packages/:id/files',
     {
@@ -118,12 +119,12 @@ function existingRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): vo
       const { id } = request.params
       // The store reads the address again, and says what is wrong with it.
       const contentAddress = content_address as ContentAddress
-      return created(reply, await artifacts.use((registry) => registry.addExisting(id, { ...file, contentAddress })))
+      return created(reply, await store.use((registry) => registry.addExisting(id, { ...file, contentAddress })))
     },
   )
 }
 
-function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+function lookRoutes(app: App, { store }: ArtifactRouteOptions): void {
   app.get(
     '/v1/artifacts/packages/:id/files',
     {
@@ -136,7 +137,7 @@ function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
       },
     },
     async ({ params, query }) => {
-      const page = await artifacts.use((registry) => registry.listFiles(params.id, query))
+      const page = await store.use((registry) => registry.listFiles(params.id, query))
       return { files: page.items.map(toFileView), next: page.next }
     },
   )
@@ -145,11 +146,11 @@ function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
     {
       schema: { tags, summary: 'One file', params: fileParamsSchema, response: { 200: artifactFileSchema } },
     },
-    async ({ params }) => toFileView(await artifacts.use((registry) => registry.findFile(params.id))),
+    async ({ params }) => toFileView(await store.use((registry) => registry.findFile(params.id))),
   )
 }
 
-function removeRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+function removeRoute(app: App, { store, actor }: ArtifactRouteOptions): void {
   app.delete(
     '/v1/artifacts/files/:id',
     {
@@ -163,7 +164,7 @@ function removeRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void
     },
     async ({ params, query }) =>
       toFileView(
-        await artifacts.use(async (registry) => {
+        await store.use(async (registry) => {
           await registry.removeFile(params.id, { actor, ...query })
           return registry.findFile(params.id)
         }),

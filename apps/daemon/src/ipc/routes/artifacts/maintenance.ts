@@ -26,7 +26,7 @@ export function maintenanceRoutes(app: App, o: ArtifactRouteOptions): void {
   replayStep(app, o)
 }
 
-function retentionSteps(app: App, { artifacts, actor, retentionNow }: ArtifactRouteOptions): void {
+function retentionSteps(app: App, { store, actor, room, upkeep }: ArtifactRouteOptions): void {
   app.post(
     `${base}/sweep`,
     {
@@ -36,9 +36,7 @@ function retentionSteps(app: App, { artifacts, actor, retentionNow }: ArtifactRo
         response: { 200: sweptSchema },
       },
     },
-    async () => ({
-      marked: [...(await artifacts.use((registry) => registry.sweepRetention(retentionNow(), { actor })))],
-    }),
+    async () => ({ marked: [...(await upkeep.sweep(actor))] }),
   )
   app.post(
     `${base}/gc`,
@@ -52,12 +50,14 @@ function retentionSteps(app: App, { artifacts, actor, retentionNow }: ArtifactRo
     },
     async ({ body }) => {
       const dryRun = body.dry_run === true
-      return toCollectionView(await artifacts.use((registry) => registry.gc({ actor, dryRun })))
+      const collection = await store.use((registry) => registry.gc({ actor, dryRun }))
+      if (!dryRun) await room.measure()
+      return toCollectionView(collection)
     },
   )
 }
 
-function readingSteps(app: App, { artifacts, actor, stopping }: ArtifactRouteOptions): void {
+function readingSteps(app: App, { store, actor, stopping }: ArtifactRouteOptions): void {
   app.post(
     `${base}/verify`,
     {
@@ -72,7 +72,7 @@ function readingSteps(app: App, { artifacts, actor, stopping }: ArtifactRouteOpt
       const what = verified(body)
       const signal = AbortSignal.any([stopping, clientGone(reply)])
       return {
-        locations: toLocationViews(await artifacts.use((registry) => registry.verify({ ...what, actor, signal }))),
+        locations: toLocationViews(await store.use((registry) => registry.verify({ ...what, actor, signal }))),
       }
     },
   )
@@ -90,7 +90,7 @@ function readingSteps(app: App, { artifacts, actor, stopping }: ArtifactRouteOpt
       const { bytes_per_second: bytesPerSecond = Number.POSITIVE_INFINITY, objects_max: objectsMax } = body
       const signal = AbortSignal.any([stopping, clientGone(reply)])
       const options = { actor, signal, bytesPerSecond, ...(objectsMax === undefined ? {} : { objectsMax }) }
-      const { changed, ...counts } = await artifacts.use((registry) => registry.scrub(options))
+      const { changed, ...counts } = await store.use((registry) => registry.scrub(options))
       return { ...counts, changed: toLocationViews(changed) }
     },
   )
@@ -104,7 +104,7 @@ function verified(body: VerifyRequest): { readonly packageId: string } | { reado
   throw new MeshError('invalid_request', { detail: 'The body names one of `package_id` and `file_id`' })
 }
 
-function replayStep(app: App, { artifacts }: ArtifactRouteOptions): void {
+function replayStep(app: App, { store }: ArtifactRouteOptions): void {
   app.post(
     `${base}/replay`,
     {
@@ -117,7 +117,7 @@ function replayStep(app: App, { artifacts }: ArtifactRouteOptions): void {
     },
     async ({ body }) => {
       const upTo = body.up_to === undefined ? {} : { upTo: body.up_to }
-      return await artifacts.use((registry) => registry.replay(upTo))
+      return await store.use((registry) => registry.replay(upTo))
     },
   )
 }

@@ -26,7 +26,7 @@ export function packageRoutes(app: App, o: ArtifactRouteOptions): void {
   manifestRoutes(app, o)
 }
 
-function createRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+function createRoute(app: App, { store, actor }: ArtifactRouteOptions): void {
   app.post(
     '/v1/artifacts/packages',
     {
@@ -39,13 +39,13 @@ function createRoute(app: App, { artifacts, actor }: ArtifactRouteOptions): void
     },
     async (request, reply) => {
       const wanted = { ...toNewPackage(request.body), ...readIdempotencyKey(request), actor }
-      const made = await artifacts.use((registry) => registry.createPackage(wanted))
+      const made = await store.use((registry) => registry.createPackage(wanted))
       return reply.code(201).header('location', `/v1/artifacts/packages/${made.packageId}`).send(toPackageView(made))
     },
   )
 }
 
-function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+function lookRoutes(app: App, { store }: ArtifactRouteOptions): void {
   app.get(
     '/v1/artifacts/packages',
     {
@@ -58,7 +58,7 @@ function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
     },
     async ({ query }) => {
       const { after, limit } = query
-      const page = await artifacts.use((registry) =>
+      const page = await store.use((registry) =>
         registry.listPackages({
           ...toPackageFilter(query),
           ...(after === undefined ? {} : { after }),
@@ -78,11 +78,11 @@ function lookRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
         response: { 200: shownPackageSchema },
       },
     },
-    async ({ params }) => toShownPackage(await artifacts.use((registry) => registry.getPackage(params.id))),
+    async ({ params }) => toShownPackage(await store.use((registry) => registry.getPackage(params.id))),
   )
 }
 
-function sealRoutes(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+function sealRoutes(app: App, { store, actor }: ArtifactRouteOptions): void {
   app.post(
     '/v1/artifacts/packages/:id/finalize',
     {
@@ -101,7 +101,7 @@ function sealRoutes(app: App, { artifacts, actor }: ArtifactRouteOptions): void 
         ...(verify === undefined ? {} : { verify }),
         ...(allowEmpty === undefined ? {} : { allowEmpty }),
       }
-      const { manifestDigest, isNew } = await artifacts.use((registry) => registry.finalizePackage(params.id, options))
+      const { manifestDigest, isNew } = await store.use((registry) => registry.finalizePackage(params.id, options))
       return { package_id: params.id, manifest_digest: manifestDigest, is_new: isNew }
     },
   )
@@ -118,7 +118,7 @@ function sealRoutes(app: App, { artifacts, actor }: ArtifactRouteOptions): void 
     },
     async ({ params, body }) =>
       toShownPackage(
-        await artifacts.use(async (registry) => {
+        await store.use(async (registry) => {
           await registry.abortPackage(params.id, { actor, ...body })
           return registry.getPackage(params.id)
         }),
@@ -131,7 +131,7 @@ const manifestForms = [
   { path: 'manifest.json', form: 'json', mediaType: 'application/json', what: 'as canonical JSON' },
 ] as const
 
-function manifestRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
+function manifestRoutes(app: App, { store }: ArtifactRouteOptions): void {
   for (const { path, form, mediaType, what } of manifestForms) {
     app.get(
       `/v1/artifacts/packages/:id/${path}`,
@@ -145,7 +145,7 @@ function manifestRoutes(app: App, { artifacts }: ArtifactRouteOptions): void {
       },
       async (request, reply) => {
         const { id } = request.params
-        const { bytes, digest } = await artifacts.use(async (registry) => ({
+        const { bytes, digest } = await store.use(async (registry) => ({
           bytes: await registry.getManifestBytes(id, form),
           digest: (await registry.getPackage(id)).manifestDigest,
         }))

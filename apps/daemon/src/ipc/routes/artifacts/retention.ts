@@ -14,7 +14,7 @@ import type { ArtifactRouteOptions } from './route-options.ts'
 
 const tags = ['artifacts']
 
-export function retentionRoutes(app: App, { artifacts, actor }: ArtifactRouteOptions): void {
+export function retentionRoutes(app: App, { store, actor }: ArtifactRouteOptions): void {
   app.post(
     '/v1/artifacts/packages/:id/retention/extensions',
     {
@@ -28,7 +28,7 @@ export function retentionRoutes(app: App, { artifacts, actor }: ArtifactRouteOpt
     },
     async ({ params, body }) =>
       toRetentionView(
-        await artifacts.use(async (registry) => {
+        await store.use(async (registry) => {
           await registry.extendRetention(params.id, { expiresAt: body.expires_at, reason: body.reason, actor })
           return (await registry.getPackage(params.id)).retention
         }),
@@ -46,7 +46,7 @@ export function retentionRoutes(app: App, { artifacts, actor }: ArtifactRouteOpt
       },
     },
     async ({ params, body }, reply) => {
-      const holdId = await artifacts.use((registry) => registry.applyHold(params.id, { reason: body.reason, actor }))
+      const holdId = await store.use((registry) => registry.applyHold(params.id, { reason: body.reason, actor }))
       return reply.code(201).send({ package_id: params.id, hold_id: holdId })
     },
   )
@@ -62,7 +62,7 @@ export function retentionRoutes(app: App, { artifacts, actor }: ArtifactRouteOpt
     },
     async ({ params, query }, reply) => {
       const { reason = '' } = query
-      await artifacts.use((registry) => registry.releaseHold(params.hold, { reason, actor }))
+      await store.use((registry) => registry.releaseHold(params.hold, { reason, actor }))
       return reply.code(204).send()
     },
   )

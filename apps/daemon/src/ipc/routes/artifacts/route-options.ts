@@ -1,12 +1,14 @@
+import type { ArtifactRoom } from '../../../artifacts/artifact-room.ts'
 import type { ArtifactStore } from '../../../artifacts/artifact-store.ts'
+import type { ArtifactUpkeep } from '../../../artifacts/artifact-upkeep.ts'
 
 /** What every route of artifacts needs. */
 export interface ArtifactRouteOptions {
-  readonly artifacts: ArtifactStore
+  readonly store: ArtifactStore
   /** The member whose daemon this is: what is asked for here, it does. */
   readonly actor: string
-  /** Milliseconds since the epoch by which it is judged what is past its expiry. */
-  readonly retentionNow: () => number
+  readonly room: ArtifactRoom
+  readonly upkeep: ArtifactUpkeep
   /** Ends what goes on for as long as somebody listens. */
   readonly stopping: AbortSignal
 }
