@@ -10,6 +10,10 @@ export {
   decodeEvent,
   encodeEvent,
 } from './event.ts'
+export { Fold, fold, foldLog } from './fold.ts'
 export { GitDecisionLog, type GitDecisionLogOptions } from './git/git-decision-log.ts'
 export { MemoryDecisionLog } from './memory-decision-log.ts'
+export { mergePatch } from './merge-patch.ts'
+export { findNotes, overlaid, type Reasons, representativeOf, resolveName, stateAt, why } from './questions.ts'
 export type { Runtime } from './runtime.ts'
+export { decodeSnapshot, encodeSnapshot } from './snapshot.ts'

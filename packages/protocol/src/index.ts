@@ -269,3 +269,4 @@ export {
   type RequestResult,
 } from './requests.ts'
 export { parseRetryAfter } from './retry-after.ts'
+export { type SpaceOverlay, type SpaceState, spaceStateSchema } from './space-state.ts'
