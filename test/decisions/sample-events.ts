@@ -33,12 +33,36 @@ function of(kind: DecisionEvent['kind'], payload: fc.Arbitrary<DecisionPayload>)
   return payload.map((chosen) => ({ kind, payload: { ...chosen } }))
 }
 
+/** Ids of one authority ascend, and those of several may be anywhere between each other. */
+const stems = {
+  common: '01K0000000000000000000',
+  left: '01K000000000000000000A',
+  right: '01K000000000000000000B',
+  third: '01K000000000000000000C',
+}
+
 /** The events of one space, in order. */
-export const line: fc.Arbitrary<DecisionEvent[]> = fc
-  .array(choice, { maxLength: 40 })
-  .map((choices) =>
-    choices.map((chosen, index) => toEvent(chosen, { seq: index + 1, stem: '01K00000000000000000000' })),
-  )
+export const line: fc.Arbitrary<DecisionEvent[]> = fc.array(choice, { maxLength: 40 }).map((choices) => toLine(choices))
+
+/** Three logs of one origin, which decided on their own from some event on. */
+export const diverged: fc.Arbitrary<{ left: DecisionEvent[]; right: DecisionEvent[]; third: DecisionEvent[] }> = fc
+  .record({ common: choices(8), left: choices(8), right: choices(8), third: choices(8) })
+  .map(({ common, left, right, third }) => {
+    const before = toLine(common)
+    return {
+      left: [...before, ...toLine(left, { seq: common.length, stem: stems.left })],
+      right: [...before, ...toLine(right, { seq: common.length, stem: stems.right })],
+      third: [...before, ...toLine(third, { seq: common.length, stem: stems.third })],
+    }
+  })
+
+function choices(maxLength: number): fc.Arbitrary<Choice[]> {
+  return fc.array(choice, { maxLength })
+}
+
+function toLine(chosen: readonly Choice[], { seq, stem } = { seq: 0, stem: stems.common }): DecisionEvent[] {
+  return chosen.map((one, index) => toEvent(one, { seq: seq + index + 1, stem }))
+}
 
 /** An event of a choice; the id is the stem and the number. */
 function toEvent(chosen: Choice, o: { readonly seq: number; readonly stem: string }): DecisionEvent {

@@ -25,7 +25,7 @@ import { Compile, type Validator } from 'typebox/compile'
 export type { DecisionDraft, DecisionEvent, DecisionKind }
 
 /** Bytes of one event with its newline: a payload, and members of which each has a bound. */
-const eventBytesMax = decisionPayloadBytesMax + 16 * 1024
+export const eventBytesMax = decisionPayloadBytesMax + 16 * 1024
 
 const spaceNameRegExp = new RegExp(spaceNamePattern)
 const validators = new Map<object, Validator>()
@@ -100,13 +100,14 @@ function canonicalText(value: object, schemas: Readonly<Record<DecisionKind, obj
   const fault = findUncarriable(payload as JsonValue, decisionPayloadDepthMax)
   if (fault !== null) throw inexact(`The payload: ${fault}.`)
   const text = jsonOf(value)
-  if (
-    Buffer.byteLength(text) > decisionPayloadBytesMax &&
-    Buffer.byteLength(jsonOf(payload)) > decisionPayloadBytesMax
-  ) {
-    throw new MeshError('decision_too_large', { detail: `The payload has more than ${decisionPayloadBytesMax} bytes.` })
-  }
+  if (Buffer.byteLength(text) > decisionPayloadBytesMax) checkSize(payload)
   return text
+}
+
+/** Where an event stood before is not its content: two logs are united whatever the size of what is in them. */
+function checkSize({ origin: _, ...content }: DecisionDraft['payload']): void {
+  if (Buffer.byteLength(jsonOf(content)) <= decisionPayloadBytesMax) return
+  throw new MeshError('decision_too_large', { detail: `The payload has more than ${decisionPayloadBytesMax} bytes.` })
 }
 
 function jsonOf(value: object): string {

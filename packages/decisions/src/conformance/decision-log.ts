@@ -4,7 +4,13 @@
  */
 import { appendCases } from './appends.ts'
 import { importCases } from './imports.ts'
+import { jsonlCases } from './jsonl.ts'
 import { readCases } from './reads.ts'
 import type { DecisionLogCase } from './scenario.ts'
 
-export const decisionLogCases: readonly DecisionLogCase[] = [...appendCases, ...readCases, ...importCases]
+export const decisionLogCases: readonly DecisionLogCase[] = [
+  ...appendCases,
+  ...readCases,
+  ...importCases,
+  ...jsonlCases,
+]
