@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,6 +37,14 @@ export class CommandLine {
       encoding: 'utf8',
     })
     return { status, stdout, stderr }
+  }
+
+  /** Runs a command that must succeed, and returns the bytes that it prints. */
+  runBytes(args: readonly string[]): Buffer {
+    return execFileSync(process.execPath, [claudemeshBin, ...args], {
+      env: { ...cleanEnvironment(), CLAUDEMESH_HOME: this.home },
+      maxBuffer: 256 * 1024 * 1024,
+    })
   }
 
   /** Runs a command that must succeed, with --json. */

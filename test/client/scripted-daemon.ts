@@ -24,6 +24,7 @@ export class ScriptedDaemon {
   readonly mesh = 'home'
   readonly requests: ScriptedRequest[] = []
   #steps: Step[] = []
+  #always: Step = answer(500, { code: 'internal_error', detail: 'the script is over' })
   #server: Server | null = null
 
   constructor() {
@@ -32,6 +33,12 @@ export class ScriptedDaemon {
       await this.stop()
       rmSync(this.home, { recursive: true, force: true })
     })
+  }
+
+  /** Answers every request in the same way. */
+  async serve(step: Step): Promise<void> {
+    await this.start()
+    this.#always = step
   }
 
   async start(...steps: readonly Step[]): Promise<void> {
@@ -55,7 +62,7 @@ export class ScriptedDaemon {
     const { method = '', url = '', headers } = incoming
     const request = { method, url, headers, json: text === '' ? null : JSON.parse(text) }
     this.requests.push(request)
-    const step = this.#steps.shift() ?? answer(500, { code: 'internal_error', detail: 'the script is over' })
+    const step = this.#steps.shift() ?? this.#always
     step(response, request)
   }
 }

@@ -10,6 +10,9 @@ const promised: readonly (readonly [code: keyof typeof exitCodeByError, exitCode
   ['internal_error', 70],
   ['mesh_exists', 73],
   ['storage_failed', 74],
+  ['object_corrupt', 74],
+  ['package_not_found', 66],
+  ['insufficient_storage', 75],
   ['daemon_busy', 75],
   ['unsafe_permissions', 77],
   ['mesh_not_configured', 78],
@@ -27,9 +30,9 @@ describe('exit codes', () => {
     expect(Object.values(exitCodeByError)).not.toContain(exitCodes.ok)
   })
 
-  test('what can succeed later says so, unless nobody is there or the disk is the matter', () => {
+  test('what can succeed later says so, unless nobody is there, the disk is the matter, or another writes the upload', () => {
     const later = Object.entries(errorCatalogue)
-      .filter(([, { retryable }]) => retryable)
+      .filter(([code, { retryable }]) => retryable && code !== 'upload_busy')
       .map(([code]) => code)
     const codes = new Set(later.map((code) => exitCodeByError[code as keyof typeof exitCodeByError]))
     expect([...codes].sort()).toEqual(

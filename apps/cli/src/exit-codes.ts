@@ -176,9 +176,9 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   mesh_exists: cannotCreate,
   outbox_not_empty: cannotCreate,
 
-  insufficient_storage: io,
   storage_failed: io,
 
+  insufficient_storage: tryLater,
   already_running: tryLater,
   head_moved: tryLater,
   busy: tryLater,

@@ -83,12 +83,10 @@ export class MeshClient {
       policy: { retryMsMax: options.retryMsMax ?? 5_000, awaitDaemon: options.awaitDaemon ?? false },
       runtime: this.#runtime,
     })
-    this.#sending = new Sending(
-      this.#transport,
-      createIdSource(() => this.#runtime.now()),
-    )
+    const nextId = createIdSource(() => this.#runtime.now())
+    this.#sending = new Sending(this.#transport, nextId)
     this.queues = new Queues(this.#transport)
-    this.artifacts = new Artifacts(this.#transport)
+    this.artifacts = new Artifacts(this.#transport, { runtime: this.#runtime, nextId })
   }
 
   /** Ends the connections. Calls under way fail. */

@@ -12,16 +12,20 @@ import type { ClientRuntime } from './runtime.ts'
 import { EventStreamParser, type StreamEvent } from './sse.ts'
 import { type Transport, withQuery } from './transport.ts'
 
-export interface EventsOptions {
+/** How an endless list is followed, whatever it is of. */
+export interface FollowOptions {
   /** The id of the last event seen; absent: from now on. */
   readonly since?: string
-  /** Absent: every type. */
-  readonly types?: readonly EventType[]
   readonly signal?: AbortSignal
   /** Called when an established stream ends, before it is tried again. */
   readonly onInterrupted?: (error: MeshError) => void
   /** Called when the stream stands, at first and again after each interruption. */
   readonly onConnected?: () => void
+}
+
+export interface EventsOptions extends FollowOptions {
+  /** Absent: every type. */
+  readonly types?: readonly EventType[]
 }
 
 const reconnectMsBase = 100
@@ -32,16 +36,27 @@ export async function* followEvents(
   runtime: ClientRuntime,
   options: EventsOptions,
 ): AsyncGenerator<MeshEvent, void, undefined> {
+  const path = withQuery('/v1/events', { types: options.types?.join(',') })
+  for await (const event of followStream(transport, runtime, path, options)) yield toMeshEvent(event)
+}
+
+/** The events of any route that serves them. */
+export async function* followStream(
+  transport: Transport,
+  runtime: ClientRuntime,
+  path: string,
+  options: FollowOptions,
+): AsyncGenerator<StreamEvent, void, undefined> {
   let position = options.since ?? ''
   let failures = 0
   let established = false
   for (;;) {
     const parser = new EventStreamParser(position)
     try {
-      for await (const step of readStream(transport, parser, options)) {
+      for await (const step of readStream(transport, parser, { path, signal: options.signal })) {
         established = true
         failures = 0
-        if (step !== 'connected') yield toMeshEvent(step)
+        if (step !== 'connected') yield step
         else options.onConnected?.()
       }
       throw new MeshError('daemon_unreachable', { detail: 'the daemon ended the event stream' })
@@ -62,11 +77,10 @@ export async function* followEvents(
 async function* readStream(
   transport: Transport,
   parser: EventStreamParser,
-  options: EventsOptions,
+  { path, signal }: { readonly path: string; readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<StreamEvent | 'connected', void, undefined> {
-  const path = withQuery('/v1/events', { types: options.types?.join(',') })
   const headers: Record<string, string> = parser.lastEventId === '' ? {} : { 'last-event-id': parser.lastEventId }
-  const stream = await transport.stream(path, headers, options.signal)
+  const stream = await transport.stream(path, headers, signal)
   try {
     yield 'connected'
     const decoder = new TextDecoder()

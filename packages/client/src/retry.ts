@@ -54,6 +54,8 @@ function isPassing(policy: RetryPolicy, { failure, everReached }: Attempt): bool
     case 'daemon_unreachable':
       return everReached || policy.awaitDaemon
     case 'daemon_busy':
+    case 'too_many_requests':
+    case 'busy':
     case 'rate_limited':
     case 'shutting_down':
       return true

@@ -34,13 +34,13 @@ export const artifactStoreErrors = {
     status: 409,
     retryable: false,
     title: 'The package has no files',
-    hint: 'Add a file, or allow an empty package when you finalize it.',
+    hint: 'Add a file with `claudemesh artifact add`, or allow an empty package when you finalize it.',
   },
   not_finalized: {
     status: 409,
     retryable: false,
     title: 'The package is not finalized',
-    hint: 'Finalize it first.',
+    hint: 'Finalize it first: `claudemesh artifact finalize <package>`.',
   },
   not_signed: {
     status: 409,
@@ -100,13 +100,13 @@ export const artifactStoreErrors = {
     status: 409,
     retryable: false,
     title: 'The package is on hold already',
-    hint: 'Release the hold that is there first.',
+    hint: 'Release the hold that is there first: `claudemesh artifact release <hold>`.',
   },
   hold_unknown: {
     status: 404,
     retryable: false,
     title: 'There is no such hold on the package',
-    hint: 'Look at the package for the hold that it has.',
+    hint: 'Look at the package for the hold that it has: `claudemesh artifact show <package>`.',
   },
   object_missing: {
     status: 500,

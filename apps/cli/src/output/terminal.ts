@@ -6,6 +6,7 @@
  */
 import { styleText } from 'node:util'
 import type { ColourWish } from '../environment.ts'
+import { truncate } from './width.ts'
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
@@ -61,6 +62,13 @@ export class Terminal {
   /** One line for the person who looks on. */
   note(text: string): void {
     this.#options.stderr.write(`${text}\n`)
+  }
+
+  /** A line on stderr that the next one takes the place of; null takes it away. Shown to a person at a terminal alone. */
+  status(text: string | null): void {
+    if (this.json || this.#options.stderr.isTTY !== true) return
+    const columns = this.#options.stderr.columns ?? 80
+    this.#options.stderr.write(`\r\u001b[2K${text === null ? '' : truncate(text, columns - 1)}`)
   }
 
   /** Styles text for stdout. */

@@ -1,0 +1,45 @@
+/** How a command line names a file of the store. */
+import type { Artifacts, Download } from '@claudemesh/client'
+import type { ArtifactFile } from '@claudemesh/protocol/artifacts'
+import type { ArgumentDefinition } from '../command.ts'
+import { invalidUsage } from '../flags.ts'
+import { MeshError } from '../protocol.ts'
+
+export const referenceArgument: ArgumentDefinition = {
+  syntax: '<ref>',
+  describe: 'a file: its id, <package id>/<path>, or a content address',
+}
+
+export type FileReference =
+  | { readonly kind: 'file'; readonly id: string }
+  | { readonly kind: 'path'; readonly packageId: string; readonly path: string }
+  | { readonly kind: 'content'; readonly address: string }
+
+const ulid = '[0-7][0-9A-HJKMNP-TV-Z]{25}'
+
+/** @throws MeshError invalid_usage */
+export function parseReference(text: string): FileReference {
+  if (new RegExp(`^${ulid}$`).test(text)) return { kind: 'file', id: text }
+  const [, packageId, path] = new RegExp(`^(${ulid})/(.+)$`, 's').exec(text) ?? []
+  if (packageId !== undefined && path !== undefined) return { kind: 'path', packageId, path }
+  if (/^[a-z][a-z0-9_-]*:[0-9a-f]+$/.test(text)) return { kind: 'content', address: text }
+  throw invalidUsage(`"${text}" names no file: a file is its id, <package id>/<path>, or a content address`)
+}
+
+/** @throws MeshError file_not_found, package_not_found */
+export async function findFile(
+  artifacts: Artifacts,
+  reference: Exclude<FileReference, { kind: 'content' }>,
+): Promise<ArtifactFile> {
+  if (reference.kind === 'file') return await artifacts.file(reference.id)
+  const path = reference.path.normalize('NFC')
+  for await (const file of artifacts.eachFile(reference.packageId)) if (file.relative_path === path) return file
+  throw new MeshError('file_not_found', { detail: `the package has no file ${reference.path}` })
+}
+
+/** The bytes that a reference leads to. */
+export async function download(artifacts: Artifacts, text: string, signal: AbortSignal): Promise<Download> {
+  const reference = parseReference(text)
+  if (reference.kind === 'content') return await artifacts.downloadContent(reference.address, { signal })
+  return await artifacts.downloadFile((await findFile(artifacts, reference)).file_id, { signal })
+}
