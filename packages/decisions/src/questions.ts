@@ -94,7 +94,7 @@ function decisionsBehind(state: SpaceState, o: { readonly name: string; readonly
 }
 
 /** A key of somebody's choice may be called as what every object has. */
-function memberOf<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
+export function memberOf<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined
 }
 
