@@ -194,6 +194,20 @@ export const linkBufferedBytesMax = 8 * 1024 * 1024
 /** Malformed frames of one connection before it is closed with 1008. */
 export const malformedFramesMax = 3
 
+// ---- relay ---------------------------------------------------------------------------------------------------------
+
+/** Connections to the broker for blobs at once. */
+export const relayConnectionsMax = 8
+export const relayConnectMsMax = 10_000
+/** From the last byte sent to the answer: the broker may have to bring a large blob to a bucket first. */
+export const relayAnswerMsMax = 120_000
+/** Between two bytes of a blob that comes. */
+export const relaySilenceMsMax = 30_000
+/** Attempts of one transfer in a row that moved nothing. */
+export const relayAttemptsMax = 10
+export const relayBackoffMsBase = 250
+export const relayBackoffMsCap = 15_000
+
 // ---- work queues ---------------------------------------------------------------------------------------------------
 
 /** Calls that wait for work at once; the rest of `linkRequestsMax` is for others. */
