@@ -14,7 +14,7 @@ require.resolve('@swc/core')
 
 const daemon = {
   edges: ['ipc', 'lifecycle'],
-  verbs: ['send', 'receive', 'queues', 'directory', 'publish', 'link', 'relay', 'operate'],
+  verbs: ['shares', 'relay', 'send', 'receive', 'queues', 'directory', 'publish', 'link', 'operate'],
   nouns: ['outbox', 'inbox', 'members', 'events', 'artifacts'],
 }
 const broker = {

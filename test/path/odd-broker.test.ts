@@ -58,6 +58,15 @@ describe('a daemon whose broker', () => {
     expect(await row('twice')).toMatchObject({ status: 'done', broker_message_id: messageIdOf(1) })
   })
 
+  test('relays no files cannot be shared over, and says so before anything is taken in', async () => {
+    await eventually('the daemon is connected', async () => (await alice.health())?.link.connected)
+    const body = { path: '/etc/hostname', to: bobId }
+    const refused = await alice.request({ method: 'POST', path: '/v1/file/share', body })
+    expect(refused).toMatchObject({ status: 501, json: { code: 'relay_unavailable' } })
+    const list = await alice.request({ method: 'GET', path: '/v1/file/list' })
+    expect(list.json).toEqual({ shares: [], next: null })
+  })
+
   test('answers out of order settles each row with its own answer', async () => {
     const keys = ['a', 'b', 'c', 'd']
     for (const key of keys) await send(key)

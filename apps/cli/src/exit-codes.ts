@@ -143,6 +143,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   blob_not_found: noInput,
   object_corrupt: io,
   range_not_satisfiable: data,
+  path_forbidden: permission,
   share_not_found: noInput,
   share_expired: data,
   share_corrupt: data,

@@ -7,6 +7,7 @@ import type { HealthSources } from './health-report.ts'
 import { RouteCounts } from './ipc/route-counts.ts'
 import { artifactRoutes } from './ipc/routes/artifacts/artifacts.ts'
 import { eventRoutes } from './ipc/routes/events.ts'
+import { fileRoutes } from './ipc/routes/files.ts'
 import { healthRoutes } from './ipc/routes/health.ts'
 import { type IdentityOperations, identityRoutes } from './ipc/routes/identity.ts'
 import { inboxRoutes } from './ipc/routes/inbox.ts'
@@ -98,6 +99,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
       artifactRoutes({ ...parts.artifacts, actor: memberId, stopping }),
+      fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),
       identityRoutes(parts.identityOperations),
     ],
   })

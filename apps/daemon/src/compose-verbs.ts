@@ -2,7 +2,10 @@
 import type { FreezeResponse } from '@claudemesh/protocol'
 import { RandomPool } from '@claudemesh/sealing'
 import type { DiskPressure } from '@claudemesh/storage'
+import type { ArtifactStore } from './artifacts/artifact-store.ts'
 import { OwnBoxKeys } from './box-keys.ts'
+import { composeRelay } from './compose-relay.ts'
+import { composeShares, type Sharing } from './compose-shares.ts'
 import type { DaemonConfig } from './config.ts'
 import { Directory } from './directory/directory.ts'
 import { BrokerTerms } from './lifecycle/broker-terms.ts'
@@ -46,6 +49,7 @@ export interface Verbs {
   readonly readReporter: ReadReporter
   readonly reopener: Reopener
   readonly publisher: Publisher
+  readonly sharing: Sharing
   readonly link: Link
 }
 
@@ -57,6 +61,7 @@ export interface VerbParts {
   readonly version: string
   readonly config: () => DaemonConfig
   readonly stores: Stores
+  readonly artifacts: ArtifactStore
   readonly hostFingerprint: string
   readonly runtime: Runtime
   readonly log: DaemonLog
@@ -111,11 +116,10 @@ export function composeVerbs(parts: VerbParts): Verbs {
     log: log.receive,
   })
   const reopener = new Reopener({ inbox, open, onStored, log: log.receive })
-  const { reads } = inbox
-  const readReporter = new ReadReporter({ reads, request, random: runtime.random, log: log.receive })
-  reads.onNoted(() => readReporter.wake())
+  const readReporter = composeReadReporter(parts, request)
   const queues = composeQueues(parts, { request, open, directory })
-  const link: Link = composeLink(parts, { terms, directory, recipients, sender, receiver, readReporter, open })
+  const linked = { terms, directory, recipients, sender, receiver, readReporter, open }
+  const link: Link = composeLink(parts, { ...linked, sharing: () => sharing })
 
   const sending = {
     outbox,
@@ -128,11 +132,19 @@ export function composeVerbs(parts: VerbParts): Verbs {
   }
   const acceptSend = new AcceptSend(sending)
   const operate = new OperateOutbox(sending)
+  const sharing = composeSharing(parts, { request, terms, directory, recipients, acceptSend })
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, skipped, sender },
-    ...{ receiver, queues, readReporter, reopener, publisher, link },
+    ...{ receiver, queues, readReporter, reopener, publisher, sharing, link },
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
+}
+
+function composeReadReporter({ stores, runtime, log }: VerbParts, request: Link['request']): ReadReporter {
+  const { reads } = stores.inbox
+  const readReporter = new ReadReporter({ reads, request, random: runtime.random, log: log.receive })
+  reads.onNoted(() => readReporter.wake())
+  return readReporter
 }
 
 function composeQueues(
@@ -176,14 +188,31 @@ function composeBoxKeys({ stores, runtime }: VerbParts, o: { readonly onReplaced
 
 type LinkedVerbs = Pick<Verbs, 'terms' | 'directory' | 'recipients' | 'sender' | 'receiver' | 'readReporter'>
 
-function composeLink(parts: VerbParts, { open, ...others }: LinkedVerbs & { readonly open: OpenMessage }): Link {
+function composeSharing(
+  parts: VerbParts,
+  o: Pick<Verbs, 'terms' | 'directory' | 'recipients' | 'acceptSend'> & { readonly request: Link['request'] },
+): Sharing {
+  const { home, stores, artifacts, config, runtime, log } = parts
+  const { acceptSend, request, ...others } = o
+  return composeShares({
+    ...{ home, stores, artifacts, runtime, log: log.shares, ...others },
+    relay: composeRelay({ brokerUrl: brokerUrlOf(parts), request, runtime, log: log.shares }),
+    acceptShare: (request, files) => acceptSend.acceptShare(request, files),
+    // What nobody has asked for does not fill the disk.
+    autoFetchBytesMax: () => (parts.diskPressure() === 'ok' ? config().artifacts.autoFetchBytesMax : -1),
+  })
+}
+
+function composeLink(
+  parts: VerbParts,
+  { open, ...others }: LinkedVerbs & { readonly open: OpenMessage; readonly sharing: () => Sharing },
+): Link {
   const { config, stores, runtime, log } = parts
   const { inbox, events, identity } = stores
-  const { broker } = identity.meshFile
   const retentionDays = () => config().inbox.retentionDays
   const request: Link['request'] = (op, params) => link.request(op, params)
   const link: Link = new Link({
-    url: config().broker.url ?? broker.url,
+    url: brokerUrlOf(parts),
     identity: () => {
       const { mesh, memberId, chain } = identity.meshFile
       return { mesh, memberId, chain, keys: identity.keys, hostFingerprint: parts.hostFingerprint }
@@ -204,6 +233,11 @@ function composeLink(parts: VerbParts, { open, ...others }: LinkedVerbs & { read
     }),
   })
   return link
+}
+
+/** Of the WebSocket. */
+function brokerUrlOf({ config, stores }: VerbParts): string {
+  return config().broker.url ?? stores.identity.meshFile.broker.url
 }
 
 /** A broker of somebody else's comes back by itself; the one of this home is brought up. */

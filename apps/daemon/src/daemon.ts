@@ -9,7 +9,7 @@ import type { DestinationStream } from 'pino'
 import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
-import { composeVerbs, type Verbs } from './compose-verbs.ts'
+import { composeVerbs, type VerbParts, type Verbs } from './compose-verbs.ts'
 import type { ConfigSources } from './config.ts'
 import { Health } from './health.ts'
 import { chores, lastKnownTime } from './lifecycle/chores.ts'
@@ -163,13 +163,14 @@ export class Daemon {
       lastKnown: () => lastKnownTime(stores),
     })
     const disk = this.#watchDisk(stores, artifacts)
-    const verbs = this.#composeVerbs({ stores, disk, host, ephemeral })
+    const verbs = this.#composeVerbs({ stores, artifacts: artifacts.store }, { disk, host, ephemeral })
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
     verbs.publisher.start()
     await this.#serve({ stores, artifacts, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
+    verbs.sharing.start()
     verbs.link.start()
     disk.start()
     storage.start()
@@ -189,30 +190,28 @@ export class Daemon {
     return host
   }
 
-  #composeVerbs(o: { stores: Stores; disk: DiskWatch; host: CheckedHost; ephemeral: EphemeralMember }): Verbs {
-    const { stores, disk, host, ephemeral } = o
+  #composeVerbs(
+    stored: Pick<VerbParts, 'stores' | 'artifacts'>,
+    { disk, host, ephemeral }: { disk: DiskWatch; host: CheckedHost; ephemeral: EphemeralMember },
+  ): Verbs {
     const { sources, selfCommand, runtime } = this.#parts
     const verbs = composeVerbs({
-      home: sources.home,
-      selfCommand,
+      ...{ ...stored, selfCommand, runtime, home: sources.home, log: this.#log },
       version: readVersion(),
       config: this.#config.current,
-      stores,
       hostFingerprint: host.fingerprint,
-      runtime,
-      log: this.#log,
       diskPressure: () => disk.pressure,
       leave: (departure) => this.#leave(departure),
     })
     this.#verbs = verbs
-    this.#closing.add('publisher', () => verbs.publisher.stop())
-    this.#closing.add('link', () => verbs.link.stop())
-    this.#closing.add('membership', () => ephemeral.leave(verbs.link, stores.outbox))
-    this.#closing.add('receiver', () => verbs.receiver.stop())
-    this.#closing.add('read reporter', () => verbs.readReporter.stop())
-    this.#closing.add('reopener', () => verbs.reopener.stop())
-    this.#closing.add('sender', () => verbs.sender.stop())
-    if (stores.identity.ephemeralTtlMs !== null) this.#closing.add('drain', () => ephemeral.drain(stores.outbox))
+    const { publisher, link, receiver, readReporter, reopener, sender, sharing } = verbs
+    this.#closing.add('publisher', () => publisher.stop())
+    this.#closing.add('link', () => link.stop())
+    this.#closing.add('membership', () => ephemeral.leave(link, stored.stores.outbox))
+    const workers = { receiver, readReporter, reopener, sender, sharing }
+    for (const [name, worker] of Object.entries(workers)) this.#closing.add(name, () => worker.stop())
+    if (stored.stores.identity.ephemeralTtlMs !== null)
+      this.#closing.add('drain', () => ephemeral.drain(stored.stores.outbox))
     return verbs
   }
 

@@ -266,3 +266,19 @@ export const sendItemOverheadBytesMax = 8 * 1024
 /** Bytes of a message that still fit in one frame once sealed, whatever a broker allows inline. */
 export const messageBytesMax =
   Math.floor(((wire.frameBytesMax - sendItemOverheadBytesMax) * 3) / 4) - wire.sealedOverheadBytesMax
+
+// ---- shares --------------------------------------------------------------------------------------------------------
+
+/** How long a share can be fetched where its sender does not say. */
+export const shareLifeSecondsDefault = 7 * 24 * 3600
+/** Shares that are looked at in one page, and offers that are taken in one round. */
+export const sharesPerRound = 64
+export const offersPerRound = 32
+/** Blobs of one share that are sealed and uploaded at once. */
+export const shareBlobsAtOnceMax = 4
+/** Files of a directory that is shared: those taken in at once, and those it may have. */
+export const ingestFilesAtOnce = 64
+export const sharedDirectoryFilesMax = 50_000
+/** Retries: full jitter over a delay that doubles from the base to the cap. */
+export const shareBackoffMsBase = 500
+export const shareBackoffMsCap = 60_000

@@ -23,6 +23,8 @@ export interface LinkParties {
   readonly sender: Sender
   readonly receiver: Receiver
   readonly readReporter: ReadReporter
+  /** Composed after the link, and there before it opens. */
+  readonly sharing: () => { linkOpened(): void }
   readonly events: Events
   /** Goes on with what a rebuilt inbox still lacks. */
   readonly refetch: () => Promise<unknown>
@@ -42,6 +44,7 @@ export function linkHandlers(parties: LinkParties): LinkHandlers {
       recipients.linkOpened()
       sender.linkOpened(limits)
       readReporter.linkOpened()
+      parties.sharing().linkOpened()
       announce(parties, { type: connections === 1 ? 'daemon_connect' : 'daemon_reconnect', data: {} })
       parties.refetch().catch((error: unknown) => {
         // The next connection goes on from where this one came to.

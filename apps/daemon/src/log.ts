@@ -21,6 +21,7 @@ export interface DaemonLog {
   readonly directory: Log
   readonly publish: Log
   readonly artifacts: Log
+  readonly shares: Log
   setLevel(level: LogLevel): void
 }
 
@@ -63,6 +64,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     directory: root.child({ subsystem: 'directory' }),
     publish: root.child({ subsystem: 'publish' }),
     artifacts: root.child({ subsystem: 'artifacts' }),
+    shares: root.child({ subsystem: 'shares' }),
   }
   return {
     root,

@@ -89,7 +89,7 @@ export type {
   Share,
   SharedContent,
 } from './shares/share.ts'
-export type { NewShare, Shares } from './shares/shares.ts'
+export type { AskedOnce, NewShare, Shares } from './shares/shares.ts'
 export type { ShareFilter } from './shares/statements.ts'
 export type { ShareDirection, ShareStatus } from './shares/states.ts'
 export {

@@ -260,6 +260,12 @@ export const artifactErrors = {
     title: 'There is a storage backend with this id already',
     hint: 'Use another id.',
   },
+  path_forbidden: {
+    status: 403,
+    retryable: false,
+    title: 'Nothing of this directory is shared',
+    hint: 'It holds the keys and messages of your daemons, or would with what is in it: share something else.',
+  },
   share_not_found: {
     status: 404,
     retryable: false,

@@ -72,3 +72,20 @@ export {
   shownPackageSchema,
   uploadSchema,
 } from './ipc/artifacts.ts'
+export {
+  type FileGetQuery,
+  fileGetQuerySchema,
+  type ShareList,
+  type ShareListQuery,
+  type ShareQuery,
+  type ShareRequest,
+  type ShareResponse,
+  type ShareView,
+  shareListQuerySchema,
+  shareListSchema,
+  shareQuerySchema,
+  shareRequestSchema,
+  shareResponseSchema,
+  shareRevokeRequestSchema,
+  shareViewSchema,
+} from './ipc/files.ts'

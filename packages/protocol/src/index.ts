@@ -269,4 +269,10 @@ export {
   type RequestResult,
 } from './requests.ts'
 export { parseRetryAfter } from './retry-after.ts'
+export {
+  readSharedFiles,
+  type SharedFiles,
+  sharedFilesMember,
+  withoutShareKey,
+} from './shared-files.ts'
 export { type SpaceOverlay, type SpaceState, spaceStateSchema } from './space-state.ts'

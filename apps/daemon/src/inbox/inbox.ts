@@ -24,10 +24,12 @@ import {
 import { openReplaceable } from '../quarantine.ts'
 import type { Runtime } from '../runtime.ts'
 import { insertMessages } from './insertion.ts'
+import { OfferedShares } from './offered-shares.ts'
 import { collectPage, type InboxPageRequest, type InboxRows } from './page.ts'
 import { ReadReports } from './read-reports.ts'
 import {
   type ArrivedDraft,
+  firstState,
   type InboxDraft,
   type InboxRow,
   type InboxState,
@@ -56,8 +58,9 @@ export type {
 } from './rows.ts'
 
 export class Inbox {
-  /** What is to be told of what was marked read. */
+  /** What is to be told of what was marked read, and of what messages offer. */
   readonly reads: ReadReports
+  readonly offers: OfferedShares
   readonly #db: Database
   readonly #statements: InboxStatements
   readonly #runtime: Runtime
@@ -92,6 +95,7 @@ export class Inbox {
 
   private constructor(parts: { db: Database; statements: InboxStatements; runtime: Runtime; state: InboxState }) {
     this.reads = new ReadReports(parts.db)
+    this.offers = new OfferedShares(parts.db)
     this.#db = parts.db
     this.#statements = parts.statements
     this.#runtime = parts.runtime
@@ -270,6 +274,7 @@ export class Inbox {
 
   #insert(tx: Tx, arrived: readonly ArrivedDraft[]): StoreOutcome[] {
     const insertion = insertMessages(tx, this.#statements, { arrived, receivedAt: this.#runtime.now() })
+    this.offers.note(tx, insertion.offers)
     tx.afterCommit(() => this.#adjustCounts(insertion.messages, insertion.unread))
     return insertion.outcomes
   }
@@ -287,14 +292,3 @@ export class Inbox {
 }
 
 const dayMs = 24 * 60 * 60 * 1000
-
-function firstState(o: { runtime: Runtime; predecessor: string | null; hadOne: boolean }): InboxState {
-  const isReplacement = o.predecessor !== null || o.hadOne
-  return {
-    generation: o.runtime.nextId(),
-    rebuiltAt: isReplacement ? o.runtime.now() : null,
-    rebuiltFrom: o.predecessor,
-    refetch: isReplacement ? 'running' : 'none',
-    refetchAfter: null,
-  }
-}

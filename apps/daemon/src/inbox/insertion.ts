@@ -1,6 +1,7 @@
 /** How messages become rows: each once, and better knowledge in the place of worse (inbox.ts, invariants 1 and 3). */
+import { sharedFilesMember } from '@claudemesh/protocol'
 import type { Tx } from '@claudemesh/storage'
-import { type ArrivedDraft, type InsertedRow, type StoreOutcome, toInsertedRow } from './rows.ts'
+import { type ArrivedDraft, type InboxDraft, type InsertedRow, type StoreOutcome, toInsertedRow } from './rows.ts'
 import type { InboxStatements } from './statements.ts'
 
 /** What an insertion did. `messages` and `unread` are what it adds to the counts. */
@@ -8,6 +9,8 @@ export interface Insertion {
   readonly outcomes: StoreOutcome[]
   readonly messages: number
   readonly unread: number
+  /** Seqs of the new rows that offer a share. */
+  readonly offers: readonly number[]
 }
 
 export function insertMessages(
@@ -17,9 +20,15 @@ export function insertMessages(
 ): Insertion {
   let messages = 0
   let unread = 0
+  const offers: number[] = []
+  const insert = (draft: InboxDraft, row: InsertedRow): boolean => {
+    const seq = insertRow(sql, row)
+    if (seq !== null && offersShare(draft)) offers.push(seq)
+    return seq !== null
+  }
   const outcomes = o.arrived.map(({ draft, origin }): StoreOutcome => {
     const row = toInsertedRow(draft, origin, o.receivedAt)
-    if (insertRow(sql, row)) {
+    if (insert(draft, row)) {
       messages += 1
       unread += 1
       return 'stored'
@@ -27,18 +36,22 @@ export function insertMessages(
     const superseded = sql.findSuperseded(row)
     if (superseded === null) return judgeDuplicate(sql, row)
     const wasUnread = sql.remove(superseded)
-    if (!insertRow(sql, row)) throw new Error(`two rows of the inbox stand in the way of ${row.brokerMessageId}`)
+    if (!insert(draft, row)) throw new Error(`two rows of the inbox stand in the way of ${row.brokerMessageId}`)
     unread += wasUnread ? 0 : 1
     return 'stored'
   })
-  return { outcomes, messages, unread }
+  return { outcomes, messages, unread, offers }
 }
 
-function insertRow(sql: InboxStatements, row: InsertedRow): boolean {
+/** @returns the seq of the new row; null: one of its keys is taken */
+function insertRow(sql: InboxStatements, row: InsertedRow): number | null {
   const seq = sql.insert(row)
-  if (seq === null) return false
-  if (row.body !== null) sql.insertText(seq, row.body)
-  return true
+  if (seq !== null && row.body !== null) sql.insertText(seq, row.body)
+  return seq
+}
+
+function offersShare({ content }: InboxDraft): boolean {
+  return content.opened && content.meta !== null && Object.hasOwn(content.meta, sharedFilesMember)
 }
 
 function judgeDuplicate(sql: InboxStatements, row: InsertedRow): StoreOutcome {

@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest'
 import { splitMeta } from './message-view.ts'
 
+const address = `blake3:${'1'.repeat(64)}`
+const enc = { alg: 'age-stream-v1', address, size_bytes: 37 }
+const files = {
+  ...{ v: 1, share_id: '01K0000000000000000000000A', name: 'a.txt', media_type: 'text/plain', size_bytes: 5 },
+  ...{ content_address: address, sha256: '2'.repeat(64) },
+}
+
 const rows: readonly { name: string; meta: Parameters<typeof splitMeta>[0]; parts: ReturnType<typeof splitMeta> }[] = [
   { name: 'no meta', meta: null, parts: { contentType: null, mentions: [], meta: null } },
   {
@@ -17,6 +24,16 @@ const rows: readonly { name: string; meta: Parameters<typeof splitMeta>[0]; part
     name: 'reserved members of a wrong type, from a dishonest sender',
     meta: { $contentType: 7, $mentions: ['ab', 7, null] },
     parts: { contentType: null, mentions: ['ab'], meta: null },
+  },
+  {
+    name: 'what is shared with it, without its key',
+    meta: { build: 7, $files: { ...files, enc: { ...enc, key: 'k'.repeat(43) } } },
+    parts: { contentType: null, mentions: [], meta: { build: 7, $files: { ...files, enc } } },
+  },
+  {
+    name: 'an offer of a form that is not known, of which nothing is shown',
+    meta: { $files: { v: 2, secret: 'k' } },
+    parts: { contentType: null, mentions: [], meta: { $files: null } },
   },
 ]
 

@@ -1,4 +1,4 @@
-import type { JsonObject, Message } from '@claudemesh/protocol'
+import { type JsonObject, type Message, withoutShareKey } from '@claudemesh/protocol'
 import type { InboxRow } from './inbox.ts'
 
 /**
@@ -42,6 +42,7 @@ export function splitMeta(meta: JsonObject | null): {
   return {
     contentType: typeof contentType === 'string' ? contentType : null,
     mentions: Array.isArray(mentions) ? mentions.filter((mention) => typeof mention === 'string') : [],
-    meta: Object.keys(own).length === 0 ? null : own,
+    // Whoever may read a message may have the file; its key is of no use to them and would end up in their logs.
+    meta: Object.keys(own).length === 0 ? null : withoutShareKey(own),
   }
 }

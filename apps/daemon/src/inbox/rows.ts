@@ -1,5 +1,6 @@
 /** The rows of the inbox as the rest of the daemon sees them, and what they are made of. */
 import type { Destination, DestinationKind, JsonObject, Priority } from '@claudemesh/protocol'
+import type { Runtime } from '../runtime.ts'
 
 /** How a row came: delivered to this host, or read back from the broker's history. */
 export type Origin = 'delivery' | 'history'
@@ -141,5 +142,17 @@ export function toInsertedRow(draft: InboxDraft, origin: Origin, receivedAt: num
     unopenedReason: content.opened ? null : content.reason,
     acceptedAt: draft.acceptedAt,
     receivedAt,
+  }
+}
+
+/** Of a file that holds nothing yet. */
+export function firstState(o: { runtime: Runtime; predecessor: string | null; hadOne: boolean }): InboxState {
+  const isReplacement = o.predecessor !== null || o.hadOne
+  return {
+    generation: o.runtime.nextId(),
+    rebuiltAt: isReplacement ? o.runtime.now() : null,
+    rebuiltFrom: o.predecessor,
+    refetch: isReplacement ? 'running' : 'none',
+    refetchAfter: null,
   }
 }

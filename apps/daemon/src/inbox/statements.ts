@@ -241,6 +241,23 @@ export function prepareReadReports(db: Database) {
   }
 }
 
+export type OfferStatements = ReturnType<typeof prepareOffers>
+
+export function prepareOffers(db: Database) {
+  const insert = db.prepare(`INSERT INTO offered_share (seq) VALUES (?)`)
+  const waiting = db.prepare(`
+    SELECT ${columns.replaceAll(/\b(?=[a-z])/g, 'inbox.')}
+    FROM offered_share CROSS JOIN inbox ON inbox.seq = offered_share.seq ORDER BY offered_share.seq LIMIT ?`)
+  const remove = db.prepare(`DELETE FROM offered_share WHERE seq <= ?`)
+
+  return {
+    insert: (seq: number): void => void insert.run(seq),
+    waiting: (limit: number): InboxRow[] => waiting.all(limit).map(toRow),
+    /** With them go those whose messages are gone. */
+    remove: (throughSeq: number): number => remove.run(throughSeq).changes,
+  }
+}
+
 /** FTS5 walks its own rowids downwards, so that the newest hits come first without a sort. */
 export const searchSql = `
   SELECT ${columns.replaceAll(/\b(?=[a-z])/g, 'inbox.')} FROM inbox_text JOIN inbox ON inbox.seq = inbox_text.rowid

@@ -9,7 +9,7 @@
  *
  * Authentication, the schema and the bound on requests in flight are the route's.
  */
-import type { MeshError, SendRequest, TopicPostRequest } from '@claudemesh/protocol'
+import type { MeshError, SendRequest, SharedFiles, TopicPostRequest } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
@@ -52,13 +52,21 @@ export class AcceptSend {
    * @throws MeshError for every answer that is not 200 or 202
    */
   accept(request: SendRequest, headerKey: string | null): Promise<SendAnswer> {
-    return this.#accept(request, headerKey, 'to')
+    return this.#accept(request, headerKey, { toField: 'to', files: null })
   }
 
   /** `POST /v1/topic/post`: the same path to a topic, named with or without `#`. */
   acceptTopicPost(request: TopicPostRequest, headerKey: string | null): Promise<SendAnswer> {
     const { topic, ...rest } = request
-    return this.#accept({ ...rest, to: topic.startsWith('#') ? topic : `#${topic}` }, headerKey, 'topic')
+    return this.#accept({ ...rest, to: topic.startsWith('#') ? topic : `#${topic}` }, headerKey, {
+      toField: 'topic',
+      files: null,
+    })
+  }
+
+  /** The message that a share goes out with: the same path, and what is shared under the reserved name. */
+  acceptShare(request: SendRequest, files: SharedFiles): Promise<SendAnswer> {
+    return this.#accept(request, null, { toField: 'to', files })
   }
 
   /** Waits until a send has reached a state or the time is over, and answers with what is proven then. */
@@ -66,9 +74,13 @@ export class AcceptSend {
     return this.#waits.awaitState(answer, o)
   }
 
-  async #accept(request: SendRequest, headerKey: string | null, toField: string): Promise<SendAnswer> {
+  async #accept(
+    request: SendRequest,
+    headerKey: string | null,
+    { toField, files }: { readonly toField: string; readonly files: SharedFiles | null },
+  ): Promise<SendAnswer> {
     const chosenId = readClientMessageId(headerKey, request.client_message_id)
-    const preparation = this.#preparation.prepare(request, toField)
+    const preparation = this.#preparation.prepare(request, toField, files)
     const prepared = preparation instanceof Promise ? await preparation : preparation
     const { content, named, resolution } = prepared
     const fault = prepared.sizeFault ?? this.#preparation.findDiskFault() ?? (resolution.ok ? null : resolution.fault)

@@ -10,6 +10,7 @@ import {
   type Priority,
   parseIdempotencyKey,
   type SendRequest,
+  type SharedFiles,
 } from '@claudemesh/protocol'
 
 export interface SendContent {
@@ -21,6 +22,8 @@ export interface SendContent {
   readonly priority: Priority
   readonly replyToId: string | null
   readonly receipts: boolean
+  /** What is shared with it, as its recipients read it; null: nothing. */
+  readonly files: SharedFiles | null
 }
 
 /** @throws MeshError `invalid_text` or `invalid_meta`, naming the field */
@@ -38,6 +41,7 @@ export function readContent(request: Omit<SendRequest, 'to'>): SendContent {
     priority,
     replyToId,
     receipts,
+    files: null,
   }
 }
 

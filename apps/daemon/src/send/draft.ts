@@ -1,4 +1,10 @@
-import { canonicalMeta, encodeEnvelope, type JsonObject, requestFingerprint } from '@claudemesh/protocol'
+import {
+  canonicalMeta,
+  encodeEnvelope,
+  type JsonObject,
+  requestFingerprint,
+  sharedFilesMember,
+} from '@claudemesh/protocol'
 import type { OutboxDraft } from '../outbox/outbox.ts'
 import type { SendContent } from './content.ts'
 import type { NamedRecipients, ResolvedNames } from './resolve.ts'
@@ -46,11 +52,13 @@ export function addressedText(named: NamedRecipients): string {
 
 /** The reserved members begin with `$`, which no key of a caller does. */
 function withReservedMeta(content: SendContent, mentions: readonly string[]): string {
-  if (content.contentType === null && mentions.length === 0) return content.metaCanonicalJson
+  const { contentType, files } = content
+  if (contentType === null && mentions.length === 0 && files === null) return content.metaCanonicalJson
   const meta: JsonObject = {
     ...content.meta,
-    ...(content.contentType === null ? {} : { $contentType: content.contentType }),
+    ...(contentType === null ? {} : { $contentType: contentType }),
     ...(mentions.length === 0 ? {} : { $mentions: mentions }),
+    ...(files === null ? {} : { [sharedFilesMember]: files as unknown as JsonObject }),
   }
   return canonicalMeta(meta)
 }

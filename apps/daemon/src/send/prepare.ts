@@ -1,4 +1,4 @@
-import { MeshError, type SendRequest } from '@claudemesh/protocol'
+import { MeshError, type SendRequest, type SharedFiles } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import { messageBytesMax } from '../limits.ts'
 import { readContent, type SendContent } from './content.ts'
@@ -35,10 +35,15 @@ export class SendPreparation {
    * A promise only where the broker has to be asked for a name.
    *
    * @param toField the field of the request that `to` came from
+   * @param files what is shared with the message
    * @throws MeshError when the request is wrong in itself
    */
-  prepare(request: SendRequest, toField: string): PreparedSend | Promise<PreparedSend> {
-    const content = readContent(request)
+  prepare(
+    request: SendRequest,
+    toField: string,
+    files: SharedFiles | null = null,
+  ): PreparedSend | Promise<PreparedSend> {
+    const content = { ...readContent(request), files }
     const named = { to: request.to, toField, mentions: request.mentions ?? [] }
     const complete = (resolution: Resolution): PreparedSend => {
       return { content, named, resolution, sizeFault: this.#findSizeFault(content.body.length) }

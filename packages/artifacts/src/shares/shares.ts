@@ -16,7 +16,7 @@ import type { Session, Tx } from '../db/spi.ts'
 import { payloadOf } from '../events/event.ts'
 import type { EventLog } from '../events/event-log.ts'
 import { findEvent } from '../events/statements.ts'
-import { answerOnce } from '../registry/answers/idempotency.ts'
+import { type Asked, answerOnce, findKeptAnswer } from '../registry/answers/idempotency.ts'
 import { checkActor, checkIdempotencyKey, checkLimit, checkName, checkText } from '../registry/input.ts'
 import { type Page, toPage } from '../registry/reading.ts'
 import type { Runtime } from '../runtime.ts'
@@ -56,7 +56,14 @@ export interface NewShare {
   /** Milliseconds since the epoch, UTC. */
   readonly expiresAt: number
   readonly actor: string
-  readonly idempotencyKey?: string
+  readonly once?: AskedOnce
+}
+
+/** How a caller says that it asks for the same again. */
+export interface AskedOnce {
+  readonly key: string
+  /** Everything of the request that makes it this one. */
+  readonly request: CanonicalMap
 }
 
 const messageBytesMax = 1024 * 1024
@@ -80,7 +87,6 @@ export class Shares {
    */
   async create(o: NewShare): Promise<Share> {
     const actor = checkActor(o.actor)
-    const key = o.idempotencyKey === undefined ? null : checkIdempotencyKey(o.idempotencyKey)
     const message = o.message === undefined ? null : checkText('message', o.message, messageBytesMax)
     const peer = checkName('peer', o.peer, this.#limits)
     const expiresAt = checkCount('expiresAt', o.expiresAt)
@@ -91,11 +97,10 @@ export class Shares {
     const secret = { ...newBlobSecret(), message }
     const clientMessageId = `share-${shareId}`
     const { package_id, file_id } = found
-    const request = { ...contentPayload(content), package_id, file_id, peer, message, actor }
     const answer = await this.#log.submit({
       addresses: [content.contentAddress],
       run: (tx) =>
-        answerOnce(tx, { key, operation: 'share', request, now: this.#runtime.now() }, async () => {
+        answerOnce(tx, this.#asked(o.once), async () => {
           await insertSecret(tx, { shareId, secret, at: this.#runtime.now() })
           const payload = { package_id, file_id, peer, client_message_id: clientMessageId, expires_at: expiresAt }
           await this.#write(tx, 'v1.share.created', { shareId, actor, ...contentPayload(content), ...payload })
@@ -103,6 +108,14 @@ export class Shares {
         }),
     })
     return this.find(answer.shareId)
+  }
+
+  /** What was answered to the same request before. @returns null: nothing @throws ArtifactError `idempotency_key_reused` */
+  async findAnswered(once: AskedOnce): Promise<Share | null> {
+    const answer = await this.#log.read((session) =>
+      findKeptAnswer<{ readonly shareId: string }>(session, this.#asked(once)),
+    )
+    return answer === null ? null : this.find(answer.shareId)
   }
 
   /** All ciphertext is at the relay, for these members. @throws ArtifactError `share_not_found`, `share_expired` */
@@ -202,6 +215,12 @@ export class Shares {
       const secret = await findSecret(session, shareId)
       return { share, content: contentOf(received), sealed: sealedOf(received), key: secret?.key ?? null }
     })
+  }
+
+  #asked(once: AskedOnce | undefined): Asked {
+    const { key, request } = once ?? { key: null, request: {} }
+    const checked = key === null ? null : checkIdempotencyKey(key)
+    return { key: checked, operation: 'share', request, now: this.#runtime.now() }
   }
 
   async #move(

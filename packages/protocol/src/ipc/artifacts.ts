@@ -18,7 +18,7 @@ const pageLimit = Type.Integer({ minimum: 1, maximum: 1000, default: 100 })
 const nextSchema = textOrNull
 
 export const reasonSchema = Type.String({ minLength: 1, maxLength: 4096, description: 'for whoever looks at it later' })
-const contentAddressSchema = Type.String({
+export const contentAddressSchema = Type.String({
   minLength: 1,
   maxLength: 256,
   description: 'algorithm:digits, as in blake3:<64 lower-case hexadecimal digits>',

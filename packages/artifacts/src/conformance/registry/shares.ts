@@ -31,7 +31,7 @@ function offer(o: Partial<OfferedShare> = {}): OfferedShare {
   }
 }
 
-async function create(registry: Registry, o: { idempotencyKey?: string; message?: string } = {}) {
+async function create(registry: Registry, o: { message?: string } = {}) {
   const packageId = await make(registry)
   const { fileId } = await add(registry, packageId, 'dir/hello.txt')
   return registry.shares.create({ what: { fileId }, peer, expiresAt: 9_000_000_000_000, actor, ...o })
@@ -112,10 +112,15 @@ export const sharesCases: readonly RegistryCase[] = [
     async run({ registry }) {
       const packageId = await make(registry)
       const { fileId } = await add(registry, packageId, 'a')
-      const draft = { what: { fileId }, peer, expiresAt: 9_000_000_000_000, actor, idempotencyKey: 'again' }
+      const once = { key: 'again', request: { path: 'a' } }
+      const draft = { what: { fileId }, peer, expiresAt: 9_000_000_000_000, actor, once }
+      assert.equal(await registry.shares.findAnswered(once), null)
       const first = await registry.shares.create(draft)
       assert.deepEqual(await registry.shares.create(draft), first)
-      await assert.rejects(registry.shares.create({ ...draft, peer: '#all' }), code('idempotency_key_reused'))
+      assert.deepEqual(await registry.shares.findAnswered(once), first)
+      const other = { key: 'again', request: { path: 'b' } }
+      await assert.rejects(registry.shares.create({ ...draft, once: other }), code('idempotency_key_reused'))
+      await assert.rejects(registry.shares.findAnswered(other), code('idempotency_key_reused'))
     },
   },
   {

@@ -3,7 +3,7 @@ import { ArtifactError } from '../../artifact-error.ts'
 import { encodeCanonical } from '../../canon/cbor.ts'
 import { canonicalizeJson } from '../../canon/jcs.ts'
 import type { CanonicalValue } from '../../canon/value.ts'
-import type { Tx } from '../../db/spi.ts'
+import type { Session, Tx } from '../../db/spi.ts'
 import { getAlgorithm } from '../../identity/algorithms.ts'
 import { findAnswer, keepAnswer, takeKey } from './statements.ts'
 
@@ -41,9 +41,26 @@ export async function answerOnce<T extends Answer>(tx: Tx, asked: Asked, run: ()
   }
   const kept = await findAnswer(tx, key, since)
   if (kept === null || Buffer.compare(kept.fingerprint, fingerprint) !== 0) {
-    throw new ArtifactError('idempotency_key_reused', { detail: 'The key was used for another request.' })
+    throw reused()
   }
   return JSON.parse(kept.response) as T
+}
+
+/**
+ * The answer that a key has.
+ *
+ * @returns null: it has none yet
+ * @throws ArtifactError `idempotency_key_reused`
+ */
+export async function findKeptAnswer<T extends Answer>(session: Session, asked: Asked): Promise<T | null> {
+  const kept = asked.key === null ? null : await findAnswer(session, asked.key, asked.now - answersMsMax)
+  if (kept === null) return null
+  if (Buffer.compare(kept.fingerprint, fingerprintOf(asked)) !== 0) throw reused()
+  return JSON.parse(kept.response) as T
+}
+
+function reused(): ArtifactError {
+  return new ArtifactError('idempotency_key_reused', { detail: 'The key was used for another request.' })
 }
 
 function fingerprintOf({ operation, request }: Asked): Uint8Array {

@@ -1,0 +1,88 @@
+/** Files of this host that are to be shared (06 §16): only regular ones, and none of the daemon's own. */
+import { constants } from 'node:fs'
+import { open, opendir, realpath, stat } from 'node:fs/promises'
+import { basename, isAbsolute, join, relative, sep } from 'node:path'
+import { MeshError } from '@claudemesh/protocol'
+import { sharedDirectoryFilesMax } from '../limits.ts'
+
+/** What a path leads to, without links on the way. */
+export interface LocalPath {
+  readonly kind: 'file' | 'directory'
+  readonly path: string
+  readonly name: string
+}
+
+/**
+ * @param o.home the directory of all daemons of this user: nothing of it leaves
+ * @throws MeshError `path_forbidden`, `invalid_path`
+ */
+export async function findLocalPath(o: { readonly path: string; readonly home: string }): Promise<LocalPath> {
+  if (!isAbsolute(o.path) || o.path.includes('\0')) throw refused('The path is absolute')
+  const [path, home] = await Promise.all([resolved(o.path), resolved(o.home)])
+  if (isWithin(path, home) || isWithin(home, path)) {
+    throw new MeshError('path_forbidden', { data: { field: 'path' } })
+  }
+  const found = await stat(path).catch(unreadable)
+  if (!found.isFile() && !found.isDirectory()) throw refused('It leads to what is no regular file and no directory')
+  return { kind: found.isFile() ? 'file' : 'directory', path, name: basename(path) }
+}
+
+/**
+ * The regular files below a directory, in the order of their paths.
+ *
+ * @throws MeshError `invalid_path`: something in it is neither file nor directory, `too_many_files`
+ */
+export async function listFiles(
+  directory: string,
+): Promise<readonly { readonly path: string; readonly relativePath: string }[]> {
+  const found: string[] = []
+  const left = [directory]
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    const entries = await opendir(at).catch(unreadable)
+    for await (const entry of entries) {
+      const path = join(at, entry.name)
+      if (entry.isDirectory()) left.push(path)
+      else if (entry.isFile()) found.push(path)
+      else throw refused(`It holds what is no regular file and no directory: ${relative(directory, path)}`)
+      if (found.length > sharedDirectoryFilesMax) throw new MeshError('too_many_files')
+    }
+  }
+  return found.sort().map((path) => ({ path, relativePath: relative(directory, path).split(sep).join('/') }))
+}
+
+/** The bytes of a regular file. What took its place meanwhile is not followed. @throws MeshError `invalid_path` */
+export async function* readLocalFile(path: string): AsyncGenerator<Uint8Array> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(unreadable)
+  try {
+    if (!(await file.stat()).isFile()) throw refused('It is no regular file any more')
+    const bytes = Buffer.allocUnsafe(readBytes)
+    for (;;) {
+      const { bytesRead } = await file.read(bytes, 0, readBytes)
+      if (bytesRead === 0) return
+      yield Buffer.from(bytes.subarray(0, bytesRead))
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+const readBytes = 256 * 1024
+
+async function resolved(path: string): Promise<string> {
+  return realpath(path).catch(unreadable)
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith(sep) ? directory : directory + sep)
+}
+
+/** The words of the system would name paths; its code says enough. */
+function unreadable(error: unknown): never {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  throw refused(`It cannot be read (${code})`)
+}
+
+function refused(detail: string): MeshError {
+  return new MeshError('invalid_path', { detail, data: { field: 'path' } })
+}
