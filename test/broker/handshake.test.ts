@@ -205,7 +205,7 @@ describe('the negotiation', () => {
   })
 
   test('ends with 4010 and says which feature is missing', async () => {
-    const { url } = await startBroker()
+    const { url } = await startBroker({ relay: null })
     const member = RawMember.dial(url)
     await member.greet(url, new RawMesh().founder)
     expect((await member.negotiate(['mention_index', 'artifact_relay'])).missing_required).toEqual(['artifact_relay'])

@@ -9,7 +9,7 @@ import { CommandLine } from './command-line.ts'
 
 const inBundle = /\/apps\/cli\/dist\/bundle\/[^/]+$/
 /** Loads a library that is compiled for one machine, and finds it. */
-const native = /\/node_modules\/(better-sqlite3|bindings|file-uri-to-path)\//
+const native = /\/node_modules\/(better-sqlite3|bindings|file-uri-to-path|@napi-rs\/blake-hash)\//
 /** Some forty today, most of them the pieces of the CLI; it was one for each of 1,449 modules. */
 const filesMax = 60
 
