@@ -1,6 +1,8 @@
 import type { StagedBlob } from '../storage/spi.ts'
 
 const blockBytes = 1024 * 1024
+/** The first block, as most files are small. */
+const firstBlockBytes = 64 * 1024
 /** Blocks that may be on their way to the disk while the next one is filled. */
 const blocksMax = 4
 
@@ -47,12 +49,12 @@ export class BlockWriter {
   }
 
   async #nextBlock(): Promise<Buffer> {
-    while (this.#free.length === 0 && this.#made === blocksMax) await Promise.race(this.#writing)
+    while (this.#free.length === 0 && this.#made > blocksMax) await Promise.race(this.#writing)
     if (this.#failure !== null) throw this.#failure.error
     const free = this.#free.pop()
     if (free !== undefined) return free
     this.#made += 1
-    return Buffer.allocUnsafeSlow(blockBytes)
+    return this.#made === 1 ? Buffer.allocUnsafe(firstBlockBytes) : Buffer.allocUnsafeSlow(blockBytes)
   }
 
   #send(): void {
@@ -65,7 +67,7 @@ export class BlockWriter {
       })
       .then(() => {
         this.#writing.delete(writing)
-        this.#free.push(block)
+        if (block.length === blockBytes) this.#free.push(block)
       })
     this.#writing.add(writing)
     this.#block = null

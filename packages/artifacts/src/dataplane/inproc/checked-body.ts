@@ -1,6 +1,6 @@
 import { ArtifactError } from '../../artifact-error.ts'
-import { type ContentAddress, formatContentAddress, toDigest } from '../../identity/content-address.ts'
-import { DualDigest } from '../../identity/dual-digest.ts'
+import { getAlgorithm } from '../../identity/algorithms.ts'
+import { type ContentAddress, toDigest } from '../../identity/content-address.ts'
 
 const withheldBytes = 64 * 1024
 
@@ -10,11 +10,12 @@ const withheldBytes = 64 * 1024
  * @throws ArtifactError `object_corrupt` instead of the last bytes
  */
 export async function* checkedBody(address: ContentAddress, body: AsyncIterable<Uint8Array>) {
-  const digest = new DualDigest(toDigest(address).algorithm)
+  const { algorithm, hex } = toDigest(address)
+  const hasher = getAlgorithm(algorithm).create()
   let held: Uint8Array[] = []
   let heldBytes = 0
   for await (const chunk of body) {
-    digest.update(chunk)
+    hasher.update(chunk)
     held.push(chunk)
     heldBytes += chunk.length
     while (held[0] !== undefined && heldBytes - held[0].length >= withheldBytes) {
@@ -31,7 +32,7 @@ export async function* checkedBody(address: ContentAddress, body: AsyncIterable<
       heldBytes = withheldBytes
     }
   }
-  if (formatContentAddress(digest.digest().primary) !== address) {
+  if (Buffer.from(hasher.digest()).toString('hex') !== hex) {
     throw new ArtifactError('object_corrupt', { detail: 'The stored bytes are not those of the address.' })
   }
   yield* held

@@ -6,6 +6,7 @@ export class IngestSlots {
   readonly #waitingMax: number
   readonly #waiting: (() => void)[] = []
   #used = 0
+  #attended = 0
   #idle: (() => void)[] = []
 
   constructor(o: { readonly slotsMax: number; readonly waitingMax: number }) {
@@ -31,9 +32,20 @@ export class IngestSlots {
     }
   }
 
+  /** Does something that has slots now and then, and is under way all the time. */
+  async attend<T>(run: () => Promise<T>): Promise<T> {
+    this.#attended += 1
+    try {
+      return await run()
+    } finally {
+      this.#attended -= 1
+      this.#tellIdle()
+    }
+  }
+
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    if (this.#used > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#used + this.#attended > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   #leave(): void {
@@ -43,7 +55,11 @@ export class IngestSlots {
       return
     }
     this.#used -= 1
-    if (this.#used > 0) return
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    if (this.#used + this.#attended > 0) return
     for (const resolve of this.#idle) resolve()
     this.#idle = []
   }

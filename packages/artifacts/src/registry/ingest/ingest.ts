@@ -10,7 +10,7 @@ import { type ContentAddress, parseContentAddress } from '../../identity/content
 import { awaitReader } from '../../identity/early-errors.ts'
 import { checkIdempotencyKey } from '../input.ts'
 import type { IngestSlots } from './ingest-slots.ts'
-import type { FilePlace, IngestedFile, Placing } from './placing.ts'
+import type { FilePlace, IngestedFile, Placing, Published, Wanted } from './placing.ts'
 
 /** A place that may be asked for again with the same key. */
 interface AskedPlace extends FilePlace {
@@ -30,6 +30,16 @@ export interface NewFile extends AskedPlace {
 
 export interface ExistingFile extends AskedPlace {
   readonly contentAddress: ContentAddress
+}
+
+/** Files of one call that share a transaction. */
+const groupMax = 64
+
+/** Bytes that are published for a place, and kept beside that until they are released. */
+interface Stored {
+  readonly wanted: Wanted
+  readonly published: Published
+  readonly release: () => Promise<void>
 }
 
 export class Ingest {
@@ -57,51 +67,91 @@ export class Ingest {
    *   `too_large`, `invalid_path`, `invalid_request`, `digest_mismatch`, `size_mismatch`, `too_many_requests`,
    *   `insufficient_storage`, `storage_io`; errors of the source as they are. Nothing was changed then
    */
-  async ingest(packageId: string, o: NewFile): Promise<IngestedFile> {
+  ingest(packageId: string, o: NewFile): Promise<IngestedFile> {
     awaitReader(o.source)
-    const wanted = await this.#placing.prepare(packageId, { ...o, key: keyOf(o) })
-    const expected = o.expected === undefined ? {} : { expected: parseContentAddress(o.expected) }
-    return this.#slots.use(async () => {
-      const result = await this.#plane.ingestStream(this.#bounded(o.source), {
-        hold: true,
-        ...expected,
-        ...(o.sizeHint === undefined ? {} : { sizeHint: o.sizeHint }),
-        ...(o.signal === undefined ? {} : { signal: o.signal }),
-      })
-      crashPoint('artifacts.ingest.published')
-      try {
-        if (o.expectedSha256 !== undefined && o.expectedSha256 !== result.sha256.hex) {
-          throw new ArtifactError('digest_mismatch', { detail: 'The bytes have another SHA-256 than was announced.' })
-        }
-        o.signal?.throwIfAborted()
-        const { held } = result
-        const restore = async (o: { readonly replace: boolean }) => {
-          if (held !== null) await this.#plane.restore(held, o)
-        }
-        return await this.#placing.commit(wanted, { ...result, restore })
-      } finally {
-        if (result.held !== null) await this.#plane.release(result.held)
-      }
-    })
+    return this.#slots.attend(async () => this.#commit(await this.#store(packageId, o)))
   }
 
-  /** Ingests several files, as many at a time as the store takes. Each succeeds or fails alone. */
+  /**
+   * Ingests several files, as many at a time as the store takes. Each succeeds or fails alone; those that are stored together
+   * share a transaction, while the next ones are read.
+   */
   async ingestMany(
     packageId: string,
     files: readonly NewFile[],
   ): Promise<readonly PromiseSettledResult<IngestedFile>[]> {
     for (const { source } of files) awaitReader(source)
     const outcomes: PromiseSettledResult<IngestedFile>[] = []
+    let group: { readonly index: number; readonly stored: Stored }[] = []
+    let committing = Promise.resolve()
+    const commit = () => {
+      const full = group
+      group = []
+      const run = async () => {
+        const settled = await Promise.allSettled(full.map(({ stored }) => this.#commit(stored)))
+        for (const [position, { index }] of full.entries()) {
+          outcomes[index] = settled[position] as PromiseSettledResult<IngestedFile>
+        }
+      }
+      committing = committing.then(run)
+      return committing
+    }
     let next = 0
     const work = async () => {
       for (let index = next++; index < files.length; index = next++) {
-        const file = files[index] as NewFile
-        const [outcome] = await Promise.allSettled([this.ingest(packageId, file)])
-        outcomes[index] = outcome
+        const [outcome] = await Promise.allSettled([this.#store(packageId, files[index] as NewFile)])
+        if (outcome.status === 'rejected') outcomes[index] = outcome
+        else group.push({ index, stored: outcome.value })
+        if (group.length >= groupMax) await commit()
       }
     }
-    await Promise.all(Array.from({ length: this.#limits.ingestsMax }, work))
-    return outcomes
+    return this.#slots.attend(async () => {
+      await Promise.all(Array.from({ length: this.#limits.ingestsMax }, work))
+      await commit()
+      return outcomes
+    })
+  }
+
+  async #commit({ wanted, published, release }: Stored): Promise<IngestedFile> {
+    try {
+      return await this.#placing.commit(wanted, published)
+    } finally {
+      await release()
+    }
+  }
+
+  /** Makes the bytes of a source durable, and keeps them until they are released. */
+  async #store(packageId: string, o: NewFile): Promise<Stored> {
+    const wanted = await this.#placing.prepare(packageId, { ...o, key: keyOf(o) })
+    const expected = o.expected === undefined ? {} : { expected: parseContentAddress(o.expected) }
+    return this.#slots.use(async () => ({ wanted, ...(await this.#publish({ ...o, ...expected })) }))
+  }
+
+  async #publish(o: NewFile): Promise<Omit<Stored, 'wanted'>> {
+    const result = await this.#plane.ingestStream(this.#bounded(o.source), {
+      hold: true,
+      ...(o.expected === undefined ? {} : { expected: o.expected }),
+      ...(o.sizeHint === undefined ? {} : { sizeHint: o.sizeHint }),
+      ...(o.signal === undefined ? {} : { signal: o.signal }),
+    })
+    const { held } = result
+    const release = async () => {
+      if (held !== null) await this.#plane.release(held)
+    }
+    crashPoint('artifacts.ingest.published')
+    try {
+      if (o.expectedSha256 !== undefined && o.expectedSha256 !== result.sha256.hex) {
+        throw new ArtifactError('digest_mismatch', { detail: 'The bytes have another SHA-256 than was announced.' })
+      }
+      o.signal?.throwIfAborted()
+    } catch (error) {
+      await release()
+      throw error
+    }
+    const restore = async (how: { readonly replace: boolean }) => {
+      if (held !== null) await this.#plane.restore(held, how)
+    }
+    return { published: { ...result, restore }, release }
   }
 
   /**

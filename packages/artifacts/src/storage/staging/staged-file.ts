@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, link, open, rm } from 'node:fs/promises'
+import { type FileHandle, link, open, rm, unlink } from 'node:fs/promises'
 import { errnoOf, toArtifactError } from '../io-error.ts'
 import type { StagedBlob } from '../spi.ts'
 
@@ -111,6 +111,17 @@ export class StagedFile implements StagedBlob {
     await this.#attempt(() => this.#handle.datasync())
   }
 
+  /** Gives the file another name beside its own. @returns false: something is there already */
+  async linkTo(path: string): Promise<boolean> {
+    try {
+      await link(this.path, path)
+      return true
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return false
+      throw error
+    }
+  }
+
   /** Gives the file a second name, which a rename can take away while this one stays. @returns it */
   async duplicate(): Promise<string> {
     const path = secondName(this.path)
@@ -144,7 +155,10 @@ export class StagedFile implements StagedBlob {
 
   async discard(): Promise<void> {
     await this.#close()
-    await rm(this.path, { force: true })
+    // A put that was not to keep it has renamed it.
+    await unlink(this.path).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
     if (this.#duplicate !== null) await rm(this.#duplicate, { force: true })
   }
 

@@ -43,6 +43,7 @@ import type {
 import { StagedFile } from '../../staging/staged-file.ts'
 import { StagingArea } from '../../staging/staging-area.ts'
 import { syncDirectory } from '../../sync-directory.ts'
+import { DirectorySyncs } from './directory-syncs.ts'
 import { type ObjectPlace, objectPlace } from './object-path.ts'
 import { assertDirectory, Shards } from './shards.ts'
 
@@ -67,6 +68,7 @@ export class LocalBackend implements StorageBackend {
   readonly #nextId: () => string
   readonly #staging: StagingArea
   readonly #shards = new Shards()
+  readonly #syncs = new DirectorySyncs()
 
   /** @throws MeshError `unsafe_permissions`: the root is open to others */
   static async open(o: LocalBackendOptions): Promise<LocalBackend> {
@@ -230,24 +232,33 @@ export class LocalBackend implements StorageBackend {
   }
 
   async #publishOnce(address: ContentAddress, place: ObjectPlace, o: Publishing): Promise<StorageReceipt> {
-    const { staged } = o
-    await this.#shards.ensure(place.shards)
+    const made = await this.#shards.ensure(place.shards)
     crashPoint('artifacts.put.sharded')
-    const found = await lstat(place.path).catch(ignoreMissing)
-    const existed = o.replace !== true && found?.isFile() === true && found.size === staged.sizeBytes
-    if (!existed) await rename(o.keep === true ? await staged.duplicate() : staged.path, place.path)
+    const { existed, healed } = await this.#name(place.path, o)
     crashPoint('artifacts.put.renamed')
-    // Also when it existed: another put may have renamed it and not come to this.
-    await syncDirectory(dirname(place.path))
+    // Also when it existed: another put may have named it and not come to this.
+    await this.#syncs.sync([dirname(place.path), ...made.map((path) => dirname(path))])
+    this.#shards.noteDurable(made)
     return {
       contentAddress: address,
       backendId: this.backendId,
       objectKey: place.objectKey,
-      sizeBytes: staged.sizeBytes,
+      sizeBytes: o.staged.sizeBytes,
       storedAt: this.#now(),
       existed,
-      healed: found !== undefined && !existed,
+      healed,
     }
+  }
+
+  /** Puts a staged file under the name of its object, unless one of its size is there. */
+  async #name(path: string, o: Publishing): Promise<{ readonly existed: boolean; readonly healed: boolean }> {
+    const { staged } = o
+    // Most are not there yet, and one that is kept keeps its own name.
+    if (o.keep === true && o.replace !== true && (await staged.linkTo(path))) return { existed: false, healed: false }
+    const found = await lstat(path).catch(ignoreMissing)
+    const existed = o.replace !== true && found?.isFile() === true && found.size === staged.sizeBytes
+    if (!existed) await rename(o.keep === true ? await staged.duplicate() : staged.path, path)
+    return { existed, healed: found !== undefined && !existed }
   }
 
   async #probe(): Promise<string | null> {
@@ -277,20 +288,32 @@ interface Publishing extends PutOptions {
   readonly staged: StagedFile
 }
 
+/** Reads a block while the one before it is used. */
 async function* readBody(handle: FileHandle, range: { readonly start: number; readonly end: number }) {
+  let reading = readBlock(handle, range.start, range.end)
   try {
     for (let position = range.start; position <= range.end; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(readBytes, range.end - position + 1))
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
-      if (bytesRead === 0) throw new ArtifactError('object_corrupt', { detail: 'The object ended before its size.' })
-      position += bytesRead
-      yield buffer.subarray(0, bytesRead)
+      const block = await reading
+      position += block.length
+      if (position <= range.end) reading = readBlock(handle, position, range.end)
+      yield block
     }
   } catch (error) {
     throw toArtifactError(error)
   } finally {
+    await reading.catch(() => undefined)
     await handle.close()
   }
+}
+
+/** At least one byte, if there should be any. */
+async function readBlock(handle: FileHandle, start: number, end: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(readBytes, end - start + 1))
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, start)
+  if (bytesRead === 0 && start <= end) {
+    throw new ArtifactError('object_corrupt', { detail: 'The object ended before its size.' })
+  }
+  return buffer.subarray(0, bytesRead)
 }
 
 function ignoreMissing(error: unknown): undefined {

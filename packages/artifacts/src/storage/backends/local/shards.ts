@@ -5,26 +5,34 @@
  * first object of a directory cost one sync of a directory and not four.
  */
 import { mkdir, realpath, rmdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { ArtifactError } from '../../../artifact-error.ts'
 import { errnoOf } from '../../io-error.ts'
-import { syncDirectory } from '../../sync-directory.ts'
 
 export class Shards {
   readonly #durable = new Set<string>()
 
-  /** Makes the directories, outermost first, as far as they are missing, durably; each has the one before it above it. */
-  async ensure(shards: readonly string[]): Promise<void> {
-    for (const path of shards) {
-      if (this.#durable.has(path)) continue
-      await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+  /**
+   * Makes the directories, outermost first, as far as they are missing; each has the one before it above it.
+   *
+   * @returns those that are not known to be durable: the ones above them are to be synced
+   */
+  async ensure(shards: readonly string[]): Promise<readonly string[]> {
+    // Also those that were there: whoever made them may not have come to the sync, and must not be relied on.
+    const made = shards.filter((path) => !this.#durable.has(path))
+    for (const path of made) {
+      try {
+        await mkdir(path, { mode: 0o700 })
+      } catch (error) {
         if (errnoOf(error) !== 'EEXIST') throw error
-      })
-      await assertDirectory(path)
-      // Also when it was there: whoever made it may not have come to the sync, and must not be relied on.
-      await syncDirectory(dirname(path))
-      this.#durable.add(path)
+        await assertDirectory(path)
+      }
     }
+    return made
+  }
+
+  /** The directories above these were synced after they were made. */
+  noteDurable(shards: readonly string[]): void {
+    for (const path of shards) this.#durable.add(path)
   }
 
   /** Removes those that are empty, innermost first. One that is filled meanwhile stays. */
