@@ -8,18 +8,7 @@
  * 4. A root that has vanished is not made again: its disk may only not be mounted.
  */
 import { constants } from 'node:fs'
-import {
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  statfs,
-  unlink,
-  writeFile,
-} from 'node:fs/promises'
+import { lstat, open, readdir, realpath, rename, rm, statfs, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { crashPoint, ensurePrivateDirectory } from '@claudemesh/storage'
 import { ArtifactError } from '../../../artifact-error.ts'
@@ -45,6 +34,7 @@ import { StagingArea } from '../../staging/staging-area.ts'
 import { syncDirectory } from '../../sync-directory.ts'
 import { DirectorySyncs } from './directory-syncs.ts'
 import { type ObjectPlace, objectPlace } from './object-path.ts'
+import { readBody } from './read-body.ts'
 import { assertDirectory, Shards } from './shards.ts'
 
 export interface LocalBackendOptions {
@@ -57,7 +47,6 @@ export interface LocalBackendOptions {
   readonly nextId: () => string
 }
 
-const readBytes = 1024 * 1024
 /** How often a put makes its directories again when deletes remove them at the same time. */
 const publishAttemptsMax = 16
 
@@ -286,34 +275,6 @@ export class LocalBackend implements StorageBackend {
 
 interface Publishing extends PutOptions {
   readonly staged: StagedFile
-}
-
-/** Reads a block while the one before it is used. */
-async function* readBody(handle: FileHandle, range: { readonly start: number; readonly end: number }) {
-  let reading = readBlock(handle, range.start, range.end)
-  try {
-    for (let position = range.start; position <= range.end; ) {
-      const block = await reading
-      position += block.length
-      if (position <= range.end) reading = readBlock(handle, position, range.end)
-      yield block
-    }
-  } catch (error) {
-    throw toArtifactError(error)
-  } finally {
-    await reading.catch(() => undefined)
-    await handle.close()
-  }
-}
-
-/** At least one byte, if there should be any. */
-async function readBlock(handle: FileHandle, start: number, end: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(readBytes, end - start + 1))
-  const { bytesRead } = await handle.read(buffer, 0, buffer.length, start)
-  if (bytesRead === 0 && start <= end) {
-    throw new ArtifactError('object_corrupt', { detail: 'The object ended before its size.' })
-  }
-  return buffer.subarray(0, bytesRead)
 }
 
 function ignoreMissing(error: unknown): undefined {
