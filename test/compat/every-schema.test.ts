@@ -99,6 +99,27 @@ const stores: readonly Store[] = [
       INSERT INTO receipt (mesh_id, member_id, delivery_id, broker_message_id, client_message_id, recipient, state, at)
         VALUES ('mesh', 'ben', 2, 'm1', 'c1', 'ann', 'delivered', 6);`,
   },
+  {
+    name: 'artifacts',
+    schema: new URL('../../packages/artifacts/src/db/migrations/sqlite/', import.meta.url),
+    landed: ['8fc01d77aab4', 'dec184c75af6', 'ada85d0a58f3'],
+    rows: `
+      INSERT INTO registry_meta VALUES (1, 'r', 5);
+      INSERT INTO events VALUES (1, 6, 'v1.package.created', 'package', 'p', 'local', x'a0', zeroblob(32), zeroblob(32), NULL, NULL);
+      UPDATE event_log_head SET last_sequence = 1, last_created_at = 6;
+      INSERT INTO artifact_packages VALUES
+        ('p', 'n', 'ci', NULL, 'finalized', 'transient', 'a/b', 'portable', '{}', NULL, '{}', '{}', 'm', 'c', 1, 3, 6, 7, 1);
+      INSERT INTO artifact_files VALUES ('f', 'p', 'x', 'x', 'a/b', 3, 'blake3', 'd', 's', 'blake3:d', '{}', 'live', NULL, 6, 1);
+      INSERT INTO storage_locations VALUES
+        ('l', 'f', 'p', 'local', 'blake3/d', 'blake3:d', 3, 'stored', 'hot', NULL, 6, NULL, NULL, 1);
+      INSERT INTO retention_state VALUES ('p', 'transient', 9, 9, 'h', 'legal', 0, NULL, 1);
+      INSERT INTO package_signatures VALUES ('p', 'k', 't', 'm', 's', 8, 1);
+      INSERT INTO shares VALUES ('s', 'sent', 'created', 'p', 'f', 'ben', 'x', 'a/b', 3, 'blake3:d', NULL, 6, NULL, 1);
+      INSERT INTO uploads VALUES ('u', 'p', 'y', 'y', 'a/b', NULL, NULL, 4, 6, 7);
+      INSERT INTO idempotency_keys VALUES ('key', zeroblob(32), 0, '{}', 6);
+      INSERT INTO blob_state VALUES ('local', 'blake3:d', 6, 6, NULL, NULL);
+      INSERT INTO scrub_cursor VALUES (1, 'local', 'blake3:d', 7);`,
+  },
 ]
 
 for (const store of stores) {
