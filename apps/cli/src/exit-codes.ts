@@ -106,6 +106,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   import_conflict: data,
   log_corrupt: io,
   history_rewritten: data,
+  lease_held: tryLater,
+  lease_lost: tryLater,
   space_busy: tryLater,
   git_missing: unavailable,
   git_too_old: unavailable,

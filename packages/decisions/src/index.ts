@@ -12,6 +12,7 @@ export {
 } from './event.ts'
 export { Fold, fold, foldLog } from './fold.ts'
 export { GitDecisionLog, type GitDecisionLogOptions } from './git/git-decision-log.ts'
+export { SharedDecisionLog, type SharedDecisionLogOptions } from './git/shared-decision-log.ts'
 export { exportJsonl, type Imported, importJsonl } from './jsonl.ts'
 export { MemoryDecisionLog } from './memory-decision-log.ts'
 export { mergePatch } from './merge-patch.ts'

@@ -84,6 +84,18 @@ export const decisionErrors = {
     title: 'The branch of the space was moved to where it does not continue what was seen',
     hint: 'Put the branch back with `git update-ref`, or accept what is there now.',
   },
+  lease_held: {
+    status: 409,
+    retryable: true,
+    title: 'Somebody else holds the lease of the space',
+    hint: 'Let the holder append, wait until the lease has expired, or take it over when the holder is gone.',
+  },
+  lease_lost: {
+    status: 409,
+    retryable: true,
+    title: 'The lease of the space was granted to somebody else',
+    hint: 'Nothing was appended under it. Try again with the same intent id.',
+  },
   space_busy: {
     status: 503,
     retryable: true,

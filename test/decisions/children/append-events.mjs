@@ -1,5 +1,5 @@
 // Appends decisions to a space in a repository, the given number at a time, and prints the intent of each when it is
-// acknowledged. Arguments: path of the repository, space, prefix of the intents, how many rounds, how many in each.
+// acknowledged, and the time of that. Arguments: path of the repository, space, prefix of the intents, how many rounds, how many in each.
 import { GitDecisionLog } from '@claudemesh/decisions'
 
 const [path, space, prefix, rounds, concurrent] = process.argv.slice(2)
@@ -11,7 +11,7 @@ for (let round = 0; round < Number(rounds); round += 1) {
       const intentId = `${prefix}/${round}/${place}`
       const value = { round, place, text: 'x'.repeat(place * 100) }
       await log.append(space, [{ kind: 'state', actor: 'child', payload: { key: intentId, value } }], { intentId })
-      console.log(intentId)
+      console.log(`${intentId} ${process.hrtime.bigint()}`)
     }),
   )
 }

@@ -7,7 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
-import type { AppendOptions, DecisionLog, Head } from '../decision-log.ts'
+import type { DecisionLog, Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
@@ -16,11 +16,12 @@ import type { ObjectFormat } from './git-object.ts'
 import { GitSpace, type SpaceSource } from './git-space.ts'
 import { HighWaterMarks } from './high-water-mark.ts'
 import { importEvents } from './import-events.ts'
+import { type HeldLease, type LeaseRequest, Leases } from './leases.ts'
 import { ObjectReader } from './object-reader.ts'
 import { PackWriter } from './pack-writer.ts'
 import { RefWriter } from './ref-writer.ts'
 import { openRepository, type Repository, spaceRefPrefix } from './repository.ts'
-import { type AppendTarget, SpaceAppender } from './space-appender.ts'
+import { type AppendTarget, type GitAppendOptions, SpaceAppender } from './space-appender.ts'
 
 export interface GitDecisionLogOptions {
   /** A bare repository, a working copy, or where to make one. */
@@ -39,6 +40,8 @@ interface OpenSpace {
 const watchIntervalMs = 200
 
 export class GitDecisionLog implements DecisionLog {
+  /** Who may append to each space. */
+  readonly leases: Leases
   readonly #repository: Repository
   readonly #runtime: Runtime
   readonly #reader: ObjectReader
@@ -64,17 +67,27 @@ export class GitDecisionLog implements DecisionLog {
     this.#packs = new PackWriter(repository)
     this.#refs = new RefWriter(repository)
     this.#marks = new HighWaterMarks(repository)
+    this.leases = new Leases({ repository, reader: this.#reader, packs: this.#packs, refs: this.#refs, runtime })
   }
 
-  async append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+  async append(
+    space: string,
+    drafts: readonly DecisionDraft[],
+    o: GitAppendOptions,
+  ): Promise<readonly DecisionEvent[]> {
     const { appender } = this.#open(space)
     const events = await appender.append(checkAppend(drafts, o), o)
     for (const wake of [...this.#wakers]) wake()
     return structuredClone(events)
   }
 
-  async importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
-    const count = await importEvents(new GitSpace(space, this.#source()), events, this.#target())
+  async importEvents(
+    space: string,
+    events: AsyncIterable<DecisionEvent>,
+    o: { readonly lease?: HeldLease } = {},
+  ): Promise<number> {
+    const imported = new GitSpace(space, this.#source())
+    const count = await importEvents(imported, events, { ...this.#target(), lease: o.lease ?? null })
     for (const wake of [...this.#wakers]) wake()
     return count
   }
@@ -131,6 +144,27 @@ export class GitDecisionLog implements DecisionLog {
     })
   }
 
+  /**
+   * Takes the lease of a space from whoever holds it, and logs that in a note of the same change: what an operator does when
+   * the holder is known to be gone.
+   *
+   * @param actor of the note
+   * @throws MeshError `lease_lost` when the lease changed in this moment, and what `append` throws
+   */
+  async seizeLease(space: string, actor: string, request: LeaseRequest): Promise<HeldLease> {
+    const { appender } = this.#open(space)
+    const { held, change } = await this.leases.seizure(space, request)
+    const { epoch, holder } = held.lease.record
+    const note: DecisionDraft = {
+      kind: 'note',
+      actor,
+      payload: { text: `lease ${epoch} of ${space} taken over by ${holder}`, refs: [] },
+    }
+    const o = { intentId: `lease/${epoch}/${holder}` }
+    await appender.append(checkAppend([note], o), o, change)
+    return held
+  }
+
   /** Ends the processes that it reads and writes through. What was begun fails. */
   close(): void {
     this.#reader.close()
@@ -154,11 +188,17 @@ export class GitDecisionLog implements DecisionLog {
   }
 
   #source(): SpaceSource {
-    return { repository: this.#repository, reader: this.#reader, marks: this.#marks }
+    return { repository: this.#repository, reader: this.#reader, refs: this.#refs, marks: this.#marks }
   }
 
   #target(): AppendTarget {
-    return { repository: this.#repository, packs: this.#packs, refs: this.#refs, runtime: this.#runtime }
+    return {
+      repository: this.#repository,
+      packs: this.#packs,
+      refs: this.#refs,
+      leases: this.leases,
+      runtime: this.#runtime,
+    }
   }
 
   /** Until this process appends something, it is time to look at the branch again, or the signal aborts. */

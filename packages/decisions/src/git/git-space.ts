@@ -12,12 +12,14 @@ import { SpaceLine } from '../space-line.ts'
 import { type CheckedEvent, corrupt, listCommits, readEvents } from './commit-chain.ts'
 import type { HighWaterMarks } from './high-water-mark.ts'
 import type { ObjectReader } from './object-reader.ts'
+import type { RefWriter } from './ref-writer.ts'
 import { type Repository, spaceRefPrefix } from './repository.ts'
 
 /** What a space is read through. */
 export interface SpaceSource {
   readonly repository: Repository
   readonly reader: ObjectReader
+  readonly refs: RefWriter
   readonly marks: HighWaterMarks
 }
 
@@ -85,7 +87,7 @@ export class GitSpace {
     this.#checkMark(list.ids, head)
     await this.#take(list.ids)
     this.#head = head
-    if (this.#damage === null && head !== null) this.#mark()
+    if (this.#damage === null && head !== null) this.#markAsFound()
   }
 
   /** Takes events that this process has just committed. */
@@ -161,6 +163,18 @@ export class GitSpace {
       })
     }
     this.#commits.push(commit)
+  }
+
+  /** Whoever moved the branch may have died before that was durable: then the mark must not be ahead of it. */
+  #markAsFound(): void {
+    try {
+      this.#source.refs.sync(this.ref)
+    } catch (error) {
+      // Reading goes on where nothing can be synced, as on a disk that cannot be written; without a mark.
+      if (error instanceof MeshError) return
+      throw error
+    }
+    this.#mark()
   }
 
   #mark(): void {

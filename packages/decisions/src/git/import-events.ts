@@ -2,6 +2,7 @@
 import { MeshError } from '@claudemesh/protocol'
 import { type DecisionEvent, decodeEvent, encodeEvent } from '../event.ts'
 import type { GitSpace } from './git-space.ts'
+import type { HeldLease } from './leases.ts'
 import type { WrittenPack } from './pack-writer.ts'
 import { type AppendTarget, commitsOf } from './space-appender.ts'
 
@@ -16,8 +17,9 @@ const packEventsMax = 4_096
 export async function importEvents(
   space: GitSpace,
   events: AsyncIterable<DecisionEvent>,
-  target: AppendTarget,
+  target: AppendTarget & { readonly lease: HeldLease | null },
 ): Promise<number> {
+  const fence = await target.leases.fence(space.name, target.lease)
   await space.refresh()
   if (space.damage !== null) throw space.damage
   const packs: WrittenPack[] = []
@@ -39,7 +41,7 @@ export async function importEvents(
     }
     if (taken.length > 0) await write()
     if (head === null || head === from) return 0
-    const outcome = await target.refs.change([{ ref: space.ref, from, to: head }])
+    const outcome = await target.refs.change([fence, { ref: space.ref, from, to: head }])
     if (outcome.kind === 'committed') return count
     if (outcome.kind === 'locked') throw new MeshError('space_busy', { detail: `${outcome.lockPath} is there.` })
     throw new MeshError('import_conflict', { detail: `Something was decided in ${space.name} during the import.` })

@@ -4,7 +4,7 @@
  * 1. When `write` returns, the objects and their names survive a power cut, and git finds them.
  * 2. Nothing refers to them yet, and a `git gc --prune=now` of anybody at this moment would take objects away that nothing
  *    refers to. A `.keep` beside the pack, written before git can see it, makes every git leave it alone until `release`.
- * 3. A pack is never removed here, also when no ref will lead to it: a repack of somebody else may have left objects to it
+ * 3. A pack of decisions is never removed here, also when no ref will lead to it: a repack of somebody else may have left objects to it
  *    that are also in another one. Whoever repacks without its `.keep` finds out what of it is needed.
  * 4. Whoever is killed in between leaves a pack that nothing refers to, and perhaps its `.keep`, which `removeLeftovers`
  *    takes away.
@@ -21,6 +21,8 @@ import type { Repository } from './repository.ts'
 export interface WrittenPack {
   /** A ref leads to the objects now, or none ever will: who repacks need not leave them alone any more. */
   release(): Promise<void>
+  /** Nothing leads to any of the objects any more, and nobody else has written them. */
+  remove(): Promise<void>
 }
 
 /** Files of packs that are not complete; no git knows this ending. */
@@ -60,7 +62,10 @@ export class PackWriter {
       await rm(`${path}.keep`, { force: true })
       throw toStorageError(error, this.#directory)
     }
-    return { release: () => rm(`${path}.keep`, { force: true }) }
+    const removeFiles = async (...endings: readonly string[]) => {
+      for (const ending of endings) await rm(`${path}${ending}`, { force: true })
+    }
+    return { release: () => removeFiles('.keep'), remove: () => removeFiles('.idx', '.pack', '.keep') }
   }
 
   /**

@@ -4,7 +4,8 @@
  * 1. Every ref of a change is locked and compared before any is written. Then they are written in the order given; a crash
  *    in between leaves the first ones changed.
  * 2. When `change` returns `committed`, the refs and the directories that they are in are on the disk.
- * 3. A change is sent whole: git does not wait for this process with the locks in its hand, so that whoever stops or kills
+ * 3. A lock that a killed git has left is removed when its holder is known to be dead.
+ * 4. A change is sent whole: git does not wait for this process with the locks in its hand, so that whoever stops or kills
  *    it does not keep the others out.
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
@@ -13,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { crashPoint, syncDirectory, toStorageError } from '@claudemesh/storage'
 import { collectStderr, gitFailure, startFailure, startGit } from './git-command.ts'
 import type { Repository } from './repository.ts'
+import { WriterRecords } from './writer-records.ts'
 
 /** One ref in a change. `from` must be where it is; null stands for a ref that is not there. Ids are hexadecimal. */
 export interface RefStep {
@@ -35,6 +37,7 @@ interface Waiting {
 
 export class RefWriter {
   readonly #repository: Repository
+  readonly #records: WriterRecords
   #child: ChildProcessWithoutNullStreams | null = null
   /** Who waits for what the process says, in order. */
   #waiting: Waiting[] = []
@@ -44,11 +47,16 @@ export class RefWriter {
 
   constructor(repository: Repository) {
     this.#repository = repository
+    this.#records = new WriterRecords(repository)
   }
 
   /** @throws MeshError `storage_failed`, `insufficient_storage`: where the refs are now must be read */
   change(steps: readonly RefStep[]): Promise<RefOutcome> {
-    const outcome = this.#turn.then(() => this.#change(steps))
+    const outcome = this.#turn.then(async () => {
+      const first = await this.#change(steps)
+      if (first.kind !== 'locked' || !this.#records.removeStaleLock(first.lockPath)) return first
+      return this.#change(steps)
+    })
     this.#turn = outcome.catch(() => undefined)
     return outcome
   }
@@ -72,16 +80,31 @@ export class RefWriter {
     const lines = steps.map(({ ref, from, to }) =>
       to === undefined ? `verify ${ref} ${from ?? zero}\n` : `update ${ref} ${to} ${from ?? zero}\n`,
     )
-    const outcome = await new Promise<RefOutcome>((resolve, reject) => {
-      const child = this.#start()
-      this.#waiting.push({ resolve, reject })
-      child.stdin.write(`start\n${lines.join('')}prepare\ncommit\n`)
-    })
+    const outcome = await this.#ask(`start\n${lines.join('')}prepare\ncommit\n`, steps)
     if (outcome.kind !== 'committed') return outcome
     crashPoint('decisions.ref.renamed')
     for (const { ref, to } of steps) if (to !== undefined) this.sync(ref)
     crashPoint('decisions.ref.synced')
     return outcome
+  }
+
+  async #ask(text: string, steps: readonly RefStep[]): Promise<RefOutcome> {
+    const child = this.#start()
+    const { pid } = child
+    // Without an id it was not started, and the answer says why.
+    if (pid !== undefined) {
+      const refs = steps.map(({ ref }) => ref)
+      this.#records.begin(pid, refs)
+    }
+    const answered = new Promise<RefOutcome>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+    })
+    child.stdin.write(text)
+    try {
+      return await answered
+    } finally {
+      if (pid !== undefined) this.#records.end(pid)
+    }
   }
 
   #start(): ChildProcessWithoutNullStreams {

@@ -6,7 +6,9 @@
  * 2. The change compares the branch with what was read: whoever else has appended meanwhile is read first, and the events
  *    are drawn anew. There is never a second line.
  * 3. An intent that is in the log is answered from it, after the branch was synced: who wrote it may have died before.
- * 4. A caller that is refused has appended nothing, and takes nobody who shares the batch with it along.
+ * 4. The change compares the lease of the space with the one that the caller holds: who was replaced while it slept appends
+ *    nothing, whatever its clock says (07 §4). Without a lease nobody may hold one.
+ * 5. A caller that is refused has appended nothing, and takes nobody who shares the batch with it along.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
@@ -17,8 +19,9 @@ import { repeatedIntent } from '../space-line.ts'
 import { makeEventCommit } from './event-commit.ts'
 import type { GitObject } from './git-object.ts'
 import type { GitSpace } from './git-space.ts'
+import type { HeldLease, LeaseChange, Leases } from './leases.ts'
 import type { PackWriter } from './pack-writer.ts'
-import type { RefOutcome, RefWriter } from './ref-writer.ts'
+import type { RefOutcome, RefStep, RefWriter } from './ref-writer.ts'
 import type { Repository } from './repository.ts'
 
 /** What an appender writes through. */
@@ -26,13 +29,21 @@ export interface AppendTarget {
   readonly repository: Repository
   readonly packs: PackWriter
   readonly refs: RefWriter
+  readonly leases: Leases
   readonly runtime: Runtime
+}
+
+/** An append of whoever holds the lease of the space, or of anybody while nobody does. */
+export interface GitAppendOptions extends AppendOptions {
+  readonly lease?: HeldLease
 }
 
 interface Waiter {
   /** As `checkAppend` gives them. */
   readonly drafts: readonly DecisionDraft[]
-  readonly o: AppendOptions
+  readonly o: GitAppendOptions
+  /** Makes a batch of its own. */
+  readonly change: LeaseChange | null
   readonly resolve: (events: readonly DecisionEvent[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -68,9 +79,13 @@ export class SpaceAppender {
   }
 
   /** @param drafts as `checkAppend` gives them */
-  append(drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+  append(
+    drafts: readonly DecisionDraft[],
+    o: GitAppendOptions,
+    change: LeaseChange | null = null,
+  ): Promise<readonly DecisionEvent[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ drafts, o, resolve, reject })
+      this.#waiting.push({ drafts, o, change, resolve, reject })
       if (this.#scheduled) return
       this.#scheduled = true
       // After the requests of this turn have been read; while a batch is on its way, the next one gathers.
@@ -95,10 +110,12 @@ export class SpaceAppender {
   }
 
   #takeBatch(): readonly Waiter[] {
+    const [first] = this.#waiting
     let drafts = 0
-    const end = this.#waiting.findIndex((waiter) => {
+    const end = this.#waiting.findIndex((waiter, place) => {
       drafts += waiter.drafts.length
-      return drafts > batchDraftsMax
+      const isApart = waiter.o.lease !== first?.o.lease || waiter.change !== null || first?.change !== null
+      return place > 0 && (isApart || drafts > batchDraftsMax)
     })
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end)
   }
@@ -106,16 +123,19 @@ export class SpaceAppender {
   /** @returns the answers; who is not among them was refused already */
   async #commit(batch: readonly Waiter[]): Promise<readonly Planned[]> {
     const until = performance.now() + contentionMsMax
+    const change = batch[0]?.change ?? null
     for (;;) {
+      const lease = change ?? (await this.#target.leases.fence(this.#space.name, batch[0]?.o.lease ?? null))
       await this.#space.refresh()
       if (this.#space.damage !== null) throw this.#space.damage
       const plan = await this.#plan(batch)
-      if (plan.drawn.length === 0) {
+      if (plan.drawn.length === 0 && (change === null || plan.planned.length === 0)) {
         if (plan.repeats) this.#target.refs.sync(this.#space.ref)
         return plan.planned
       }
-      const outcome = await this.#write(plan.drawn)
+      const outcome = await this.#write(plan.drawn, lease, change)
       if (outcome.kind === 'committed') return plan.planned
+      if (change !== null) await this.#target.leases.checkUnchanged(this.#space.name, change.from)
       this.#space.forget()
       if (performance.now() > until) throw contended(this.#space.name, outcome)
       await pause(contentionPauseMs * Math.random())
@@ -158,13 +178,17 @@ export class SpaceAppender {
     return events
   }
 
-  async #write(drawn: readonly DecisionEvent[]): Promise<RefOutcome> {
+  /** The log first: what a crash between the two leaves is a note of a lease that was not granted (07 §4). */
+  async #write(drawn: readonly DecisionEvent[], fence: RefStep, change: LeaseChange | null): Promise<RefOutcome> {
     const { repository, packs, refs } = this.#target
     const { ref, head } = this.#space
     const { objects, commits } = commitsOf(repository, drawn, head)
-    const pack = await packs.write(objects)
+    const pack = await packs.write([...objects, ...(change === null ? [] : [change.object])])
+    const to = commits.at(-1)
+    const log: readonly RefStep[] = to === undefined ? [] : [{ ref, from: head, to }]
+    const lease = change === null ? fence : { ref: change.ref, from: change.from, to: change.object.id.toString('hex') }
     try {
-      const outcome = await refs.change([{ ref, from: head, to: commits.at(-1) ?? '' }])
+      const outcome = await refs.change([...log, lease])
       if (outcome.kind === 'committed') this.#space.append(drawn, commits)
       return outcome
     } finally {

@@ -1,0 +1,214 @@
+/**
+ * Logs of decisions for several processes of a host, of which one at a time appends to a space (07 §4).
+ *
+ * 1. Who appends first is granted the lease and renews it; the others forward to its socket. An append keeps its intent id
+ *    wherever it goes, so that it is done once.
+ * 2. When the holder is gone or asleep, whoever wants to append is granted the lease after its term, and goes on at the head.
+ * 3. A holder that wakes up after that appends nothing: the change of the log compares the lease. What it was asked for it
+ *    hands to the next one.
+ * 4. Nobody waits for ever: after `waitMsMax` the caller is told who holds the lease.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { MeshError } from '@claudemesh/protocol'
+import type { AppendOptions, DecisionLog, Head } from '../decision-log.ts'
+import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
+import { type Runtime, systemRuntime } from '../runtime.ts'
+import { checkAppend } from '../space-line.ts'
+import { AppendSocket, type ForwardedAppend, forward } from './append-socket.ts'
+import { GitDecisionLog, type GitDecisionLogOptions } from './git-decision-log.ts'
+import { clockSkewMsMax, type HeldLease } from './leases.ts'
+
+export interface SharedDecisionLogOptions extends GitDecisionLogOptions {
+  /** 1 to 128 visible ASCII characters, another one for each process that is open at the same time. */
+  readonly holder: string
+  /** How long a lease lasts without being renewed. */
+  readonly termMs?: number
+  /** How long an append waits for a holder that does not answer. */
+  readonly waitMsMax?: number
+}
+
+const termMsDefault = 15_000
+const waitMsMaxDefault = 60_000
+/** A lease is renewed at this part of its term. */
+const renewalsPerTerm = 3
+const retryMs = 50
+
+interface Held {
+  readonly lease: HeldLease
+  readonly stop: AbortController
+}
+
+export class SharedDecisionLog implements DecisionLog {
+  readonly log: GitDecisionLog
+  readonly #holder: string
+  readonly #termMs: number
+  readonly #waitMsMax: number
+  readonly #runtime: Runtime
+  readonly #socket: AppendSocket
+  readonly #held = new Map<string, Held>()
+  /** Of several appends that find a lease free, one asks for it. */
+  readonly #asking = new Map<string, Promise<Held | MeshError>>()
+  #isClosed = false
+
+  /** @throws MeshError what `GitDecisionLog.open` throws */
+  static async open(o: SharedDecisionLogOptions): Promise<SharedDecisionLog> {
+    const log = await GitDecisionLog.open(o)
+    // The socket is there before there is a lease that names it.
+    let shared: SharedDecisionLog | null = null
+    const socket = await AppendSocket.listen(async (append) => {
+      if (shared === null) throw new MeshError('lease_lost')
+      return shared.#appendAsHolder(append)
+    })
+    shared = new SharedDecisionLog(log, socket, o)
+    return shared
+  }
+
+  private constructor(log: GitDecisionLog, socket: AppendSocket, o: SharedDecisionLogOptions) {
+    this.log = log
+    this.#socket = socket
+    this.#holder = o.holder
+    this.#termMs = o.termMs ?? termMsDefault
+    this.#waitMsMax = o.waitMsMax ?? waitMsMaxDefault
+    this.#runtime = o.runtime ?? systemRuntime()
+  }
+
+  /** @throws MeshError what every log throws; `lease_held` after `waitMsMax` */
+  async append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+    checkSpaceName(space)
+    const append = { space, drafts: checkAppend(drafts, o), o }
+    const until = performance.now() + this.#waitMsMax
+    for (;;) {
+      try {
+        const held = await this.#hold(space)
+        const events =
+          held instanceof MeshError ? await this.#forward(append, held) : await this.#appendWith(held, append)
+        if (events !== null) return events
+        if (performance.now() > until && held instanceof MeshError) throw held
+      } catch (error) {
+        if (!isPassing(error) || performance.now() > until) throw error
+      }
+      await pause(retryMs * (0.5 + Math.random()))
+    }
+  }
+
+  async importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
+    checkSpaceName(space)
+    const held = await this.#hold(space)
+    if (held instanceof MeshError) throw held
+    return this.log.importEvents(space, events, { lease: held.lease })
+  }
+
+  events(space: string, o?: { readonly after?: number; readonly until?: number }): AsyncIterable<DecisionEvent> {
+    return this.log.events(space, o)
+  }
+
+  head(space: string): Promise<Head> {
+    return this.log.head(space)
+  }
+
+  watch(space: string, after: number, signal: AbortSignal): AsyncIterable<DecisionEvent> {
+    return this.log.watch(space, after, signal)
+  }
+
+  spaces(): Promise<readonly string[]> {
+    return this.log.spaces()
+  }
+
+  /** Takes the lease of a space whoever holds it, and logs that. @throws MeshError what `GitDecisionLog.seizeLease` throws */
+  async seize(space: string, actor: string): Promise<void> {
+    this.#keep(space, await this.log.seizeLease(space, actor, this.#request()))
+  }
+
+  /** Gives its leases up, so that nobody has to wait for their end. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const [space, { lease }] of [...this.#held]) {
+      this.#drop(space)
+      // Somebody else has it already, or will when its term ends.
+      await this.log.leases.release(lease).catch(() => undefined)
+    }
+    await this.#socket.close()
+    this.log.close()
+  }
+
+  /** What the socket takes: done here or not at all, so that nothing is forwarded in a circle. */
+  async #appendAsHolder({ space, drafts, o }: ForwardedAppend): Promise<readonly DecisionEvent[]> {
+    checkSpaceName(space)
+    const held = this.#held.get(space)
+    if (held === undefined) throw new MeshError('lease_lost', { data: { space } })
+    return this.#appendWith(held, { space, drafts: checkAppend(drafts, o), o })
+  }
+
+  async #appendWith(held: Held, { space, drafts, o }: ForwardedAppend): Promise<readonly DecisionEvent[]> {
+    try {
+      return await this.log.append(space, drafts, { ...o, lease: held.lease })
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'lease_lost' && this.#held.get(space) === held) this.#drop(space)
+      throw error
+    }
+  }
+
+  /** Null when the holder gave no answer before its lease ended, or has gone. */
+  async #forward(append: ForwardedAppend, held: MeshError): Promise<readonly DecisionEvent[] | null> {
+    const { socket, expires_at: expires } = held.data as { readonly socket: string | null; readonly expires_at: string }
+    if (socket === null) return null
+    const leftMs = Date.parse(expires) + clockSkewMsMax - this.#runtime.now()
+    // It renews while it lives; one that does not answer by then is asked again, or replaced.
+    return forward(socket, append, AbortSignal.timeout(Math.max(leftMs, retryMs)))
+  }
+
+  /** The lease of a space, granted now if it is free; else who has it. */
+  #hold(space: string): Promise<Held | MeshError> {
+    const held = this.#held.get(space)
+    if (held !== undefined) return Promise.resolve(held)
+    const asking = this.#asking.get(space) ?? this.#acquire(space).finally(() => this.#asking.delete(space))
+    this.#asking.set(space, asking)
+    return asking
+  }
+
+  async #acquire(space: string): Promise<Held | MeshError> {
+    if (this.#isClosed) throw new MeshError('lease_lost', { detail: 'The log is closed.' })
+    try {
+      return this.#keep(space, await this.log.leases.acquire(space, this.#request()))
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'lease_held') return error
+      throw error
+    }
+  }
+
+  #request() {
+    return { holder: this.#holder, socket: this.#socket.path, termMs: this.#termMs }
+  }
+
+  #keep(space: string, lease: HeldLease): Held {
+    this.#drop(space)
+    const held = { lease, stop: new AbortController() }
+    this.#held.set(space, held)
+    void this.#renew(space, held)
+    return held
+  }
+
+  #drop(space: string): void {
+    this.#held.get(space)?.stop.abort()
+    this.#held.delete(space)
+  }
+
+  async #renew(space: string, { lease, stop }: Held): Promise<void> {
+    const { signal } = stop
+    while (!signal.aborted) {
+      await pause(this.#termMs / renewalsPerTerm, undefined, { signal, ref: false }).catch(() => undefined)
+      if (signal.aborted) return
+      try {
+        await this.log.leases.renew(lease, this.#termMs)
+      } catch (error) {
+        // Any other failure is tried again; should it last, the lease ends and somebody else is granted it.
+        if (error instanceof MeshError && error.code === 'lease_lost' && !signal.aborted) this.#drop(space)
+      }
+    }
+  }
+}
+
+/** Whether the same append may succeed in a moment, with this holder or the next one. */
+function isPassing(error: unknown): boolean {
+  return error instanceof MeshError && (error.code === 'lease_lost' || error.code === 'lease_held')
+}
