@@ -109,6 +109,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   lease_held: tryLater,
   lease_lost: tryLater,
   space_busy: tryLater,
+  remote_failed: unavailable,
   git_missing: unavailable,
   git_too_old: unavailable,
   not_a_repository: data,

@@ -102,6 +102,12 @@ export const decisionErrors = {
     title: 'Others keep the branch of the space from being changed',
     hint: 'Try again with the same intent id. Remove the lock file that is named when no git runs in the repository.',
   },
+  remote_failed: {
+    status: 502,
+    retryable: true,
+    title: 'Git could not reach or use the other repository',
+    hint: 'Try `git ls-remote` with the same address; spaces that were pushed or taken before it failed stay.',
+  },
   git_missing: {
     status: 503,
     retryable: false,

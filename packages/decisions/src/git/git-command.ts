@@ -16,6 +16,8 @@ const settings: readonly string[] = [
   // A commit graph repeats what the commits say, and could say something else.
   'core.commitGraph=false',
   'core.logAllRefUpdates=false',
+  // Git warns of the empty file of grafts that it is given below.
+  'advice.graftFileDeprecated=false',
   'gc.auto=0',
   'maintenance.auto=false',
 ]

@@ -11,6 +11,7 @@ import type { DecisionLog, Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
+import { examineRepository, examineSpace, type RepositoryReport, type SpaceReport } from './examine.ts'
 import { git } from './git-command.ts'
 import type { ObjectFormat } from './git-object.ts'
 import { GitSpace, type SpaceSource } from './git-space.ts'
@@ -20,7 +21,9 @@ import { type HeldLease, type LeaseRequest, Leases } from './leases.ts'
 import { ObjectReader } from './object-reader.ts'
 import { PackWriter } from './pack-writer.ts'
 import { RefWriter } from './ref-writer.ts'
-import { openRepository, type Repository, spaceRefPrefix } from './repository.ts'
+import { adoptFetched, fetchSpaces, type PulledSpace, type PushedSpace, pushSpaces } from './remote.ts'
+import { Repacker } from './repacker.ts'
+import { openRepository, type Repository, showBranch, spaceRefPrefix } from './repository.ts'
 import { type AppendTarget, type GitAppendOptions, SpaceAppender } from './space-appender.ts'
 
 export interface GitDecisionLogOptions {
@@ -48,6 +51,7 @@ export class GitDecisionLog implements DecisionLog {
   readonly #packs: PackWriter
   readonly #refs: RefWriter
   readonly #marks: HighWaterMarks
+  readonly #repacker: Repacker
   readonly #spaces = new Map<string, OpenSpace>()
   readonly #wakers = new Set<() => void>()
 
@@ -67,6 +71,7 @@ export class GitDecisionLog implements DecisionLog {
     this.#packs = new PackWriter(repository)
     this.#refs = new RefWriter(repository)
     this.#marks = new HighWaterMarks(repository)
+    this.#repacker = new Repacker({ repository, packs: this.#packs, now: runtime.now })
     this.leases = new Leases({ repository, reader: this.#reader, packs: this.#packs, refs: this.#refs, runtime })
   }
 
@@ -75,9 +80,11 @@ export class GitDecisionLog implements DecisionLog {
     drafts: readonly DecisionDraft[],
     o: GitAppendOptions,
   ): Promise<readonly DecisionEvent[]> {
-    const { appender } = this.#open(space)
+    const { appender, space: opened } = this.#open(space)
     const events = await appender.append(checkAppend(drafts, o), o)
-    for (const wake of [...this.#wakers]) wake()
+    if (events[0]?.seq === 1) await showBranch(this.#repository, opened.ref)
+    this.#wake()
+    this.#repacker.appended()
     return structuredClone(events)
   }
 
@@ -88,7 +95,8 @@ export class GitDecisionLog implements DecisionLog {
   ): Promise<number> {
     const imported = new GitSpace(space, this.#source())
     const count = await importEvents(imported, events, { ...this.#target(), lease: o.lease ?? null })
-    for (const wake of [...this.#wakers]) wake()
+    if (count > 0) await showBranch(this.#repository, imported.ref)
+    this.#wake()
     return count
   }
 
@@ -123,6 +131,49 @@ export class GitDecisionLog implements DecisionLog {
       if (opened.damage !== null) throw opened.damage
       if (opened.seq <= seen) await this.#changed(signal)
     }
+  }
+
+  /**
+   * Pushes every space to another repository, each as far as it continues what is there.
+   *
+   * @param remote a path, a URL, or the name of a remote of the repository
+   * @throws MeshError `invalid_request`, `remote_failed`
+   */
+  push(remote: string): Promise<readonly PushedSpace[]> {
+    return pushSpaces(this.#repository, remote)
+  }
+
+  /**
+   * Takes from another repository what continues the spaces here, and the spaces that are not here. Each decision is checked
+   * first; a space that fails ends it, and those before it stay as they are then.
+   *
+   * @param remote as of `push`
+   * @param leaseOf the lease of a space that the caller holds
+   * @throws MeshError `invalid_request`, `remote_failed`, and what `append` throws
+   */
+  async pull(
+    remote: string,
+    leaseOf: (space: string) => HeldLease | null = () => null,
+  ): Promise<readonly PulledSpace[]> {
+    const pulled: PulledSpace[] = []
+    for (const [name, commit] of await fetchSpaces(this.#repository, remote)) {
+      const { space } = this.#open(name)
+      const target = { refs: this.#refs, leases: this.leases, lease: leaseOf(name) }
+      pulled.push(await space.exclusively(() => adoptFetched(space, commit, target)))
+      await showBranch(this.#repository, space.ref)
+    }
+    this.#wake()
+    return pulled
+  }
+
+  /** Looks through the whole repository, and reads every space. @throws MeshError `storage_failed` */
+  async fsck(): Promise<RepositoryReport> {
+    const spaces: SpaceReport[] = []
+    for (const name of await this.spaces()) {
+      const { space } = this.#open(name)
+      spaces.push(await space.exclusively(() => examineSpace(space)))
+    }
+    return { problems: await examineRepository(this.#repository), spaces }
   }
 
   async spaces(): Promise<readonly string[]> {
@@ -166,9 +217,14 @@ export class GitDecisionLog implements DecisionLog {
   }
 
   /** Ends the processes that it reads and writes through. What was begun fails. */
-  close(): void {
+  async close(): Promise<void> {
     this.#reader.close()
     this.#refs.close()
+    await this.#repacker.settle()
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#wakers]) wake()
   }
 
   async #read(name: string): Promise<GitSpace> {

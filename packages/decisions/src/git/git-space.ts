@@ -98,6 +98,30 @@ export class GitSpace {
     this.#mark()
   }
 
+  /**
+   * Reads what a commit that came from elsewhere has beyond this space. Whoever moves the branch there afterwards calls
+   * `moved`, and otherwise `forget`.
+   *
+   * @returns how many events; null when it does not continue this space
+   * @throws MeshError `log_corrupt`: this or the other one is damaged
+   */
+  async readAhead(commit: string): Promise<number | null> {
+    if (this.#damage !== null) throw this.#damage
+    const known = this.#commits.at(-1) ?? null
+    const list = await listCommits(this.#source.repository, { space: this.name, head: commit, without: known })
+    if (list.ids.length === 0) return 0
+    if (list.parent !== known) return null
+    await this.#take(list.ids)
+    if (this.#damage !== null) throw this.#damage
+    return list.ids.length
+  }
+
+  /** Says that the branch is where `readAhead` has read to. */
+  moved(): void {
+    this.#head = this.#commits.at(-1) ?? null
+    this.#mark()
+  }
+
   /** Begins anew: the next refresh reads everything again. */
   forget(): void {
     this.#line = new SpaceLine(this.name)

@@ -96,6 +96,17 @@ async function makeRepository(place: string, format: ObjectFormat): Promise<void
   }
 }
 
+/**
+ * Has a branch shown to whoever clones without saying which one, if nobody has been chosen before.
+ *
+ * @param ref a branch that is there
+ */
+export async function showBranch({ directory }: Repository, ref: string): Promise<void> {
+  const { code } = await runGit(directory, ['rev-parse', '--quiet', '--verify', 'HEAD^{commit}'])
+  // Nothing depends on it: where it fails, a clone has to name its branch.
+  if (code !== 0) await runGit(directory, ['symbolic-ref', 'HEAD', ref])
+}
+
 /** Syncs every file and directory below a directory, and itself last. */
 function syncTree(directory: string): void {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {

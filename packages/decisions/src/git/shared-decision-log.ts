@@ -17,6 +17,7 @@ import { checkAppend } from '../space-line.ts'
 import { AppendSocket, type ForwardedAppend, forward } from './append-socket.ts'
 import { GitDecisionLog, type GitDecisionLogOptions } from './git-decision-log.ts'
 import { clockSkewMsMax, type HeldLease } from './leases.ts'
+import type { PulledSpace } from './remote.ts'
 
 export interface SharedDecisionLogOptions extends GitDecisionLogOptions {
   /** 1 to 128 visible ASCII characters, another one for each process that is open at the same time. */
@@ -114,6 +115,11 @@ export class SharedDecisionLog implements DecisionLog {
     return this.log.spaces()
   }
 
+  /** @throws MeshError what `GitDecisionLog.pull` throws; `lease_held` of a space that another process appends to */
+  pull(remote: string): Promise<readonly PulledSpace[]> {
+    return this.log.pull(remote, (space) => this.#held.get(space)?.lease ?? null)
+  }
+
   /** Takes the lease of a space whoever holds it, and logs that. @throws MeshError what `GitDecisionLog.seizeLease` throws */
   async seize(space: string, actor: string): Promise<void> {
     this.#keep(space, await this.log.seizeLease(space, actor, this.#request()))
@@ -128,7 +134,7 @@ export class SharedDecisionLog implements DecisionLog {
       await this.log.leases.release(lease).catch(() => undefined)
     }
     await this.#socket.close()
-    this.log.close()
+    await this.log.close()
   }
 
   /** What the socket takes: done here or not at all, so that nothing is forwarded in a circle. */

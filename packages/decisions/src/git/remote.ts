@@ -1,0 +1,113 @@
+/** Copies of logs in other repositories, through git (07 §4): a backup, a bootstrap, or what another host has. */
+import { join } from 'node:path'
+import { MeshError } from '@claudemesh/protocol'
+import { syncDirectory } from '@claudemesh/storage'
+import { gitFailure, runGit } from './git-command.ts'
+import type { GitSpace } from './git-space.ts'
+import type { HeldLease, Leases } from './leases.ts'
+import type { RefWriter } from './ref-writer.ts'
+import { type Repository, spaceRefPrefix } from './repository.ts'
+
+/** What became of one space in a push. `rejected`: the other one has what is not here; nothing of it was changed. */
+export interface PushedSpace {
+  readonly space: string
+  readonly outcome: 'pushed' | 'unchanged' | 'rejected'
+}
+
+/** What became of one space in a pull. `diverged`: both have what the other has not; nothing of it was changed. */
+export interface PulledSpace {
+  readonly space: string
+  readonly outcome: 'pulled' | 'unchanged' | 'diverged'
+  /** How many decisions came. */
+  readonly events: number
+}
+
+/** Where the branches of a remote are kept when they were fetched: refs of this host, which no clone takes along. */
+const fetchedPrefix = 'refs/claudemesh/fetched/'
+const remotePattern = /^[^-\s\0][^\s\0]*$/
+
+/**
+ * Pushes every space to a repository, each as far as it continues what is there.
+ *
+ * @param remote a path, a URL, or the name of a remote of the repository
+ * @throws MeshError `invalid_request`, `remote_failed`
+ */
+export async function pushSpaces({ directory }: Repository, remote: string): Promise<readonly PushedSpace[]> {
+  checkRemote(remote)
+  const refspec = `${spaceRefPrefix}*:${spaceRefPrefix}*`
+  const { code, stdout, stderr } = await runGit(directory, ['push', '--porcelain', remote, refspec])
+  const lines = stdout.toString('utf8').split('\n')
+  const pushed = lines.flatMap((line): readonly PushedSpace[] => {
+    const [, flag = '', space] = /^([ +*=!-])\t[^:\t]*:refs\/heads\/spaces\/([^\t]+)\t/.exec(line) ?? []
+    if (space === undefined) return []
+    return [{ space, outcome: flag === '!' ? 'rejected' : flag === '=' ? 'unchanged' : 'pushed' }]
+  })
+  // One that was rejected makes the whole command fail; that is an outcome. No outcome at all is none.
+  if (code !== 0 && !pushed.some(({ outcome }) => outcome === 'rejected')) throw remoteFailure(remote, stderr)
+  return pushed
+}
+
+/**
+ * Fetches the spaces of a repository.
+ *
+ * @param remote as of `pushSpaces`
+ * @returns the commit of each space there
+ * @throws MeshError `invalid_request`, `remote_failed`
+ */
+export async function fetchSpaces({ directory }: Repository, remote: string): Promise<ReadonlyMap<string, string>> {
+  checkRemote(remote)
+  const refspec = `+${spaceRefPrefix}*:${fetchedPrefix}*`
+  // As a pack, however few they are: then there is one directory to sync.
+  const command = ['-c', 'fetch.unpackLimit=1', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head']
+  const fetched = await runGit(directory, [...command, remote, refspec])
+  if (fetched.code !== 0) throw remoteFailure(remote, fetched.stderr)
+  syncDirectory(join(directory, 'objects', 'pack'))
+  const listed = await runGit(directory, ['for-each-ref', '--format=%(objectname) %(refname)', fetchedPrefix])
+  if (listed.code !== 0) throw gitFailure('git for-each-ref', listed.stderr)
+  const lines = listed.stdout.toString('utf8').split('\n')
+  return new Map(
+    lines.flatMap((line): readonly (readonly [string, string])[] => {
+      const [commit = '', ref] = line.split(' ')
+      return ref === undefined ? [] : [[ref.slice(fetchedPrefix.length), commit]]
+    }),
+  )
+}
+
+/**
+ * Moves a space to a commit that was fetched, if that continues it; every decision is checked before.
+ *
+ * @throws MeshError `log_corrupt`, `history_rewritten`, `lease_held`, `space_busy`, `storage_failed`
+ */
+export async function adoptFetched(
+  space: GitSpace,
+  commit: string,
+  { refs, leases, lease }: { readonly refs: RefWriter; readonly leases: Leases; readonly lease: HeldLease | null },
+): Promise<PulledSpace> {
+  const fence = await leases.fence(space.name, lease)
+  await space.refresh()
+  const { head } = space
+  try {
+    const events = await space.readAhead(commit)
+    if (events === null) return { space: space.name, outcome: 'diverged', events: 0 }
+    if (events === 0) return { space: space.name, outcome: 'unchanged', events }
+    const outcome = await refs.change([fence, { ref: space.ref, from: head, to: commit }])
+    if (outcome.kind !== 'committed') throw new MeshError('space_busy', { detail: `${space.name} is being changed.` })
+    space.moved()
+    return { space: space.name, outcome: 'pulled', events }
+  } catch (error) {
+    space.forget()
+    throw error
+  }
+}
+
+/** @throws MeshError `invalid_request`: it would be an option of git, or no one word */
+function checkRemote(remote: string): void {
+  if (remotePattern.test(remote)) return
+  throw new MeshError('invalid_request', {
+    detail: 'A remote is a path, a URL, or a name, and does not begin with `-`.',
+  })
+}
+
+function remoteFailure(remote: string, stderr: string): MeshError {
+  return new MeshError('remote_failed', { detail: `${remote}: ${stderr.trim() || 'git said nothing'}` })
+}
