@@ -412,6 +412,25 @@ describe('a package of a sender who is not honest', () => {
   }
 })
 
+describe('a disk budget without room', () => {
+  test('takes nothing in to share it, and fetches what is shared when there is room', async () => {
+    const { alice, bob } = await twoPeers()
+    alice.roomBytes = 4
+    const full = { code: 'insufficient_storage' }
+    await expect(alice.files.share({ path: fileWith('hello'), to: 'bob' }, null)).rejects.toMatchObject(full)
+    expect((await alice.files.list({})).items).toEqual([])
+    alice.roomBytes = 100
+    bob.autoFetchBytesMax = -1
+    bob.roomBytes = 4
+    await alice.files.share({ path: fileWith('hello'), to: 'bob' }, null)
+    const { shareId } = await bob.receivedShare('received')
+    await expect(bob.fetcher.fetch(shareId)).rejects.toMatchObject(full)
+    bob.roomBytes = 100
+    expect(await bob.fetcher.fetch(shareId)).toMatchObject({ status: 'fetched' })
+    expect([alice.roomBytes, bob.roomBytes]).toEqual([95, 95])
+  })
+})
+
 describe('a share that is over', () => {
   test('is share_expired, and one that was not sent in time is given up', async () => {
     const { relay, alice, bob } = await twoPeers()

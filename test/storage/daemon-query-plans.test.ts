@@ -7,6 +7,7 @@ import {
   InboxStatements,
   type PageFilter,
   pageSql,
+  prepareOffers,
   prepareReadReports,
 } from '../../apps/daemon/src/inbox/statements.ts'
 import { MemberStatements } from '../../apps/daemon/src/members/statements.ts'
@@ -52,6 +53,7 @@ const stores: readonly Store[] = [
     prepare: (db) => {
       new InboxStatements(db)
       prepareReadReports(db)
+      prepareOffers(db)
     },
     later: filters.map(pageSql),
     excused: {

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openRegistry, type Registry } from '@claudemesh/artifacts'
-import { createIdSource, type JsonObject, type SharedFiles } from '@claudemesh/protocol'
+import { createIdSource, type JsonObject, MeshError, type SharedFiles } from '@claudemesh/protocol'
 import { onTestFinished } from 'vitest'
 import { Events } from '../../apps/daemon/src/events/events.ts'
 import { Inbox } from '../../apps/daemon/src/inbox/inbox.ts'
@@ -45,6 +45,8 @@ export class SharingPeer {
   /** Changes what is sent on its way, as a hostile sender would. */
   alter: (files: SharedFiles) => JsonObject = (files) => files as unknown as JsonObject
   autoFetchBytesMax = 1024 * 1024
+  /** Bytes that its disk budget has left. */
+  roomBytes = Number.POSITIVE_INFINITY
   readonly #peers: Map<string, SharingPeer>
 
   static async open(name: string, o: { relay: MemoryRelay; peers: Map<string, SharingPeer> }): Promise<SharingPeer> {
@@ -84,7 +86,13 @@ export class SharingPeer {
     this.inbox = Inbox.open({ path: join(home, 'db', 'inbox.db'), runtime }).inbox
     this.events = Events.open({ path: join(home, 'db', 'events.db'), runtime })
     const store = { isFounded: true, use: <T>(run: (registry: Registry) => Promise<T>) => run(registry) }
-    const parts = { store, relay, selfId: this.id, runtime, log: silentLog() }
+    const room = {
+      within: (source: AsyncIterable<Uint8Array>) => this.#within(source),
+      taken: (bytes: number) => {
+        this.roomBytes -= bytes
+      },
+    }
+    const parts = { store, room, relay, selfId: this.id, runtime, log: silentLog() }
     const nameOf = (memberId: string) => peers.get(memberId)?.name ?? null
     const random = () => 0
     const announcer = new ShareAnnouncer({ ...parts, events: this.events, nameOf, random })
@@ -155,6 +163,15 @@ export class SharingPeer {
         content: { opened: true, body: 'a file', meta: { $files: files } },
       },
     ])
+  }
+
+  async *#within(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let bytes = 0
+    for await (const chunk of source) {
+      bytes += chunk.length
+      if (bytes > this.roomBytes) throw new MeshError('insufficient_storage')
+      yield chunk
+    }
   }
 
   #others(): readonly SharingPeer[] {

@@ -1,6 +1,6 @@
 /** Part of the composition root: sharing, from what is asked for to what has arrived. */
 import { type Destination, isErrorCode, MeshError, type SendRequest, type SharedFiles } from '@claudemesh/protocol'
-import type { ArtifactStore } from './artifacts/artifact-store.ts'
+import type { Artifacts } from './compose-artifacts.ts'
 import type { LazyRelay } from './compose-relay.ts'
 import type { Directory } from './directory/directory.ts'
 import type { BrokerTerms } from './lifecycle/broker-terms.ts'
@@ -29,7 +29,7 @@ export interface Sharing {
 export interface SharingParts {
   readonly home: string
   readonly stores: Stores
-  readonly artifacts: ArtifactStore
+  readonly artifacts: Pick<Artifacts, 'store' | 'room'>
   readonly relay: LazyRelay
   readonly terms: BrokerTerms
   readonly directory: Directory
@@ -41,7 +41,8 @@ export interface SharingParts {
 }
 
 export function composeShares(parts: SharingParts): Sharing {
-  const { home, stores, artifacts: store, relay, runtime, log } = parts
+  const { home, stores, relay, runtime, log } = parts
+  const { store, room } = parts.artifacts
   const { inbox, events, members, identity } = stores
   const { memberId: selfId } = identity.meshFile
   const { random } = runtime
@@ -49,7 +50,7 @@ export function composeShares(parts: SharingParts): Sharing {
   const announcer = new ShareAnnouncer({ store, events, selfId, nameOf, random, log })
   const onFetched = () => announcer.wake()
   const fetcher = new ShareFetcher({
-    ...{ store, relay, selfId, runtime, onFetched, log },
+    ...{ store, room, relay, selfId, runtime, onFetched, log },
     autoFetchBytesMax: parts.autoFetchBytesMax,
   })
   const onReceived = () => fetcher.wake()
@@ -61,7 +62,7 @@ export function composeShares(parts: SharingParts): Sharing {
     acceptMessage: parts.acceptShare,
   })
   const files = new ShareFiles({
-    ...{ store, home, selfId, runtime },
+    ...{ store, room, home, selfId, runtime },
     resolve: resolverFrom(parts),
     relayFault: () => relayFault(parts.terms),
     onCreated: () => sender.wake(),

@@ -2,8 +2,8 @@
 import type { FreezeResponse } from '@claudemesh/protocol'
 import { RandomPool } from '@claudemesh/sealing'
 import type { DiskPressure } from '@claudemesh/storage'
-import type { ArtifactStore } from './artifacts/artifact-store.ts'
 import { OwnBoxKeys } from './box-keys.ts'
+import type { Artifacts } from './compose-artifacts.ts'
 import { composeRelay } from './compose-relay.ts'
 import { composeShares, type Sharing } from './compose-shares.ts'
 import type { DaemonConfig } from './config.ts'
@@ -61,7 +61,7 @@ export interface VerbParts {
   readonly version: string
   readonly config: () => DaemonConfig
   readonly stores: Stores
-  readonly artifacts: ArtifactStore
+  readonly artifacts: Pick<Artifacts, 'store' | 'room'>
   readonly hostFingerprint: string
   readonly runtime: Runtime
   readonly log: DaemonLog

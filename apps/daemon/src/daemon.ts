@@ -163,7 +163,7 @@ export class Daemon {
       lastKnown: () => lastKnownTime(stores),
     })
     const disk = this.#watchDisk(stores, artifacts)
-    const verbs = this.#composeVerbs({ stores, artifacts: artifacts.store }, { disk, host, ephemeral })
+    const verbs = this.#composeVerbs({ stores, artifacts }, { disk, host, ephemeral })
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
     verbs.publisher.start()

@@ -8,7 +8,7 @@ import { type ErrorCode, MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
 import type { BlobRelay } from './blob-relay.ts'
 import { decodeContents } from './parcel.ts'
-import { loadLibrary, type ShareStore } from './share-store.ts'
+import { loadLibrary, type ShareRoom, type ShareStore } from './share-store.ts'
 
 /** What was brought: a finalized package, and its one file where a file was shared. */
 export interface Fetched {
@@ -36,12 +36,19 @@ const retentionClass = 'raw-evidence'
 
 export class Downloader {
   readonly #store: ShareStore
+  readonly #room: ShareRoom
   readonly #relay: BlobRelay
   readonly #actor: string
 
   /** @param o.selfId member id of this host */
-  constructor(o: { readonly store: ShareStore; readonly relay: BlobRelay; readonly selfId: string }) {
+  constructor(o: {
+    readonly store: ShareStore
+    readonly room: ShareRoom
+    readonly relay: BlobRelay
+    readonly selfId: string
+  }) {
     this.#store = o.store
+    this.#room = o.room
     this.#relay = o.relay
     this.#actor = o.selfId
   }
@@ -194,17 +201,18 @@ export class Downloader {
         detail: 'A content and its ciphertext have sizes that do not go together',
       })
     }
-    const { fileId } = await this.#store.use((registry) =>
+    const ingested = await this.#store.use((registry) =>
       registry.ingestFile(packageId, {
         ...placeOf(file, this.#actor),
-        source: openBlob(key, this.#download(blob, signal)),
+        source: this.#room.within(openBlob(key, this.#download(blob, signal))),
         expected: file.address,
         expectedSha256: file.sha256,
         sizeHint: file.sizeBytes,
         signal,
       }),
     )
-    return fileId
+    if (!ingested.deduplicated) this.#room.taken(ingested.sizeBytes)
+    return ingested.fileId
   }
 
   /** Puts a content of the package under another path of it. */

@@ -14,10 +14,11 @@ import type { Runtime } from '../runtime.ts'
 import type { BlobRelay } from './blob-relay.ts'
 import { Downloader } from './downloader.ts'
 import { PacedWork } from './paced-work.ts'
-import type { ShareStore } from './share-store.ts'
+import type { ShareRoom, ShareStore } from './share-store.ts'
 
 export interface ShareFetcherOptions {
   readonly store: ShareStore
+  readonly room: ShareRoom
   readonly relay: BlobRelay
   /** Bytes up to which a share is fetched without being asked for; less than 0: nothing is, for now. */
   readonly autoFetchBytesMax: () => number

@@ -2,17 +2,18 @@
  * Sharing, as it is asked for (06 §16): what is to be shared goes into the store, and a share of it is created. From the
  * answer on the share is kept, and goes out by itself.
  */
-import type { AskedOnce, Registry, Share, ShareFilter } from '@claudemesh/artifacts'
+import type { AskedOnce, IngestedFile, Registry, Share, ShareFilter } from '@claudemesh/artifacts'
 import { type Destination, type JsonObject, MeshError } from '@claudemesh/protocol'
 import type { ShareRequest } from '@claudemesh/protocol/artifacts'
 import { crashPoint } from '@claudemesh/storage'
 import { ingestFilesAtOnce, shareLifeSecondsDefault } from '../limits.ts'
 import type { Runtime } from '../runtime.ts'
 import { findLocalPath, listFiles, readLocalFile } from './local-path.ts'
-import { loadLibrary, type ShareStore } from './share-store.ts'
+import { loadLibrary, type ShareRoom, type ShareStore } from './share-store.ts'
 
 export interface ShareFilesOptions {
   readonly store: ShareStore
+  readonly room: ShareRoom
   /** The directory of all daemons of this user. */
   readonly home: string
   /** @throws MeshError for a name that leads nowhere */
@@ -159,10 +160,14 @@ export class ShareFiles {
     const packageId = await this.#fill({ name: name ?? local.name, retentionClass }, async (packageId) => {
       for (let at = 0; at < files.length; at += ingestFilesAtOnce) {
         const drafts = files.slice(at, at + ingestFilesAtOnce).map(({ path, relativePath }) => {
-          return { relativePath, mediaType, source: readLocalFile(path), actor: this.#o.selfId }
+          const source = this.#o.room.within(readLocalFile(path))
+          return { relativePath, mediaType, source, actor: this.#o.selfId }
         })
         const outcomes = await this.#use((registry) => registry.ingestMany(packageId, drafts))
-        for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+        for (const outcome of outcomes) {
+          if (outcome.status === 'rejected') throw outcome.reason
+          this.#noteTaken(outcome.value)
+        }
       }
     })
     return { packageId }
@@ -179,8 +184,11 @@ export class ShareFiles {
     let fileId = ''
     await this.#fill(o, async (packageId) => {
       const place = { relativePath: name, mediaType, actor: this.#o.selfId }
-      const draft = { ...place, source, ...(signal === undefined ? {} : { signal }) }
-      fileId = (await this.#use((registry) => registry.ingestFile(packageId, draft))).fileId
+      const bounded = this.#o.room.within(source)
+      const draft = { ...place, source: bounded, ...(signal === undefined ? {} : { signal }) }
+      const ingested = await this.#use((registry) => registry.ingestFile(packageId, draft))
+      this.#noteTaken(ingested)
+      fileId = ingested.fileId
     })
     return { fileId }
   }
@@ -202,6 +210,10 @@ export class ShareFiles {
       await this.#use((registry) => registry.abortPackage(packageId, { actor, reason: 'it could not be taken in' }))
       throw error
     }
+  }
+
+  #noteTaken({ deduplicated, sizeBytes }: IngestedFile): void {
+    if (!deduplicated) this.#o.room.taken(sizeBytes)
   }
 
   #use<T>(run: (registry: Registry) => Promise<T>): Promise<T> {
