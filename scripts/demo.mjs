@@ -1,7 +1,7 @@
 // `npm run demo`: the main job on this machine, in a temporary home, with real processes.
 //
-// Two members' daemons and an embedded broker; one message sent with curl and read at the other side; then the point of
-// the product: messages flow both ways while broker and daemons are killed with SIGKILL and some sends are repeated with
+// Two members' daemons and an embedded broker; one message sent with curl and read at the other side; the files of this
+// checkout as a package, shared with the other member and written out there, verified; then the point of the product: messages flow both ways while broker and daemons are killed with SIGKILL and some sends are repeated with
 // the same key. It ends with what was acknowledged, delivered, doubled and lost, and exits 1 unless the last two are 0.
 //
 //   --short   a third of the kills, for CI
@@ -12,6 +12,7 @@ import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { listCheckout } from './checkout.mjs'
 import { build, install, root } from './prepare.mjs'
 
 const short = process.argv.includes('--short')
@@ -58,6 +59,21 @@ async function main() {
   await until('the message is in the other inbox', async () => (await get(bob, '/v1/inbox'))?.messages.length === 1)
   shown(bob, ['inbox'])
 
+  chapter('The files of this checkout, as a package, to the other member')
+  const copy = join(place, 'checkout')
+  const files = listCheckout()
+  say('$ git ls-files -z | claudemesh artifact push . --files-from - --finalize')
+  const push = ['artifact', 'push', root, '--files-from', '-', '--name', 'claudemesh', '--finalize', '--json']
+  const pushed = JSON.parse(claudemesh(alice, push, files.join('\0')))
+  say(`${pushed.package_id}: ${pushed.files} files, ${pushed.bytes} bytes, finalized by ${pushed.manifest_digest}`)
+  shown(alice, ['artifact', 'verify', pushed.package_id])
+  shown(alice, ['artifact', 'share', pushed.package_id, '--to', '@bob', '--name', 'claudemesh'])
+  await until('it is offered to bob', () => received(bob) !== undefined)
+  shown(bob, ['artifact', 'pull', received(bob).share_id, copy])
+  const different = files.filter((path) => !readFileSync(join(root, path)).equals(readFileSync(join(copy, path))))
+  if (different.length > 0) throw new Error(`came out as others: ${different.join(', ')}`)
+  say(`${files.length} files are at bob's what they are here, byte for byte; the broker saw ciphertext.`)
+
   chapter(`Messages both ways while everything is killed (seed ${seed})`)
   const sent = new Map()
   const stop = new AbortController()
@@ -74,6 +90,11 @@ async function main() {
 
   chapter('The balance')
   process.exitCode = balance(sent, [await readInbox(alice), await readInbox(bob)].flat()) ? 0 : 1
+}
+
+/** The share that was offered to a member. */
+function received(one) {
+  return JSON.parse(claudemesh(one, ['artifact', 'shares', '--direction', 'received', '--json'])).shares[0]
 }
 
 /** Sends until it is told to stop, each message until it is acknowledged, some of them twice. */

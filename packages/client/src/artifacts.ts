@@ -15,12 +15,16 @@ import type {
   ArtifactStats,
   ArtifactsHealth,
   ExistingArtifactFile,
+  ExportedImage,
+  ExportImageRequest,
   ExtensionRequest,
   FileList,
   FileListQuery,
   FinalizedPackage,
   FinalizeRequest,
   HeldPackage,
+  ImportedImages,
+  ImportImagesRequest,
   IngestedArtifactFile,
   NewArtifactPackage,
   PackageList,
@@ -185,6 +189,18 @@ export class Artifacts {
   /** The bytes with a content address. */
   async downloadContent(address: string, o: CallOptions = {}): Promise<Download> {
     return await openDownload(this.#transport, { path: `${base}/blobs/${encodeURIComponent(address)}`, ...o })
+  }
+
+  /** Writes a finalized package into a new directory of the daemon's host, as an OCI image layout. */
+  async exportImage(id: string, request: ExportImageRequest): Promise<ExportedImage> {
+    const path = `${packagePath(id)}/image`
+    return await this.#call({ method: 'POST', path, body: request, repeatable: false, patienceMs: longWorkMsMax })
+  }
+
+  /** Makes a package of each image of a layout. Not repeated by itself: a second call would make others. */
+  async importImages(request: ImportImagesRequest, o: CallOptions = {}): Promise<ImportedImages> {
+    const path = `${base}/images`
+    return await this.#call({ method: 'POST', path, body: request, repeatable: false, patienceMs: longWorkMsMax, ...o })
   }
 
   /** Not repeated by itself: a second call would find the expiry not later any more. */

@@ -49,6 +49,7 @@ import { Artifacts } from './artifacts.ts'
 import type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
+import { Files } from './files.ts'
 import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
@@ -74,6 +75,8 @@ export class MeshClient {
   readonly queues: Queues
   /** Packages of files. */
   readonly artifacts: Artifacts
+  /** What is shared with peers and topics. */
+  readonly files: Files
 
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
@@ -86,6 +89,7 @@ export class MeshClient {
     const nextId = createIdSource(() => this.#runtime.now())
     this.#sending = new Sending(this.#transport, nextId)
     this.queues = new Queues(this.#transport)
+    this.files = new Files(this.#transport, nextId)
     this.artifacts = new Artifacts(this.#transport, { runtime: this.#runtime, nextId })
   }
 

@@ -4,6 +4,7 @@ export type { BatchItemAnswer, ClientOptions, SendOptions } from './client-optio
 export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.ts'
 export type { Download } from './download.ts'
 export type { EventsOptions } from './events.ts'
+export type { Files } from './files.ts'
 export { MeshError } from './protocol.ts'
 export type { Queues } from './queues.ts'
 export { type ClientRuntime, systemRuntime } from './runtime.ts'

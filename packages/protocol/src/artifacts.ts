@@ -32,6 +32,16 @@ export {
   verifyRequestSchema,
 } from './ipc/artifact-care.ts'
 export {
+  type ExportedImage,
+  type ExportImageRequest,
+  exportedImageSchema,
+  exportImageRequestSchema,
+  type ImportedImages,
+  type ImportImagesRequest,
+  importedImagesSchema,
+  importImagesRequestSchema,
+} from './ipc/artifact-images.ts'
+export {
   type ArtifactFile,
   type ArtifactPackage,
   type ArtifactRetention,

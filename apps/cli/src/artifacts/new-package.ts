@@ -3,8 +3,15 @@ import type { NewArtifactPackage } from '@claudemesh/protocol/artifacts'
 import type { OptionDefinition } from '../command.ts'
 import { type Flags, invalidUsage } from '../flags.ts'
 
-const classes = ['transient', 'raw-evidence', 'summary-evidence', 'release-evidence', 'permanent-record'] as const
-const classDefault = 'summary-evidence'
+/** How long packages are kept. */
+export const classes = [
+  'transient',
+  'raw-evidence',
+  'summary-evidence',
+  'release-evidence',
+  'permanent-record',
+] as const
+export const classDefault = 'summary-evidence'
 
 export const packageOptions: readonly OptionDefinition[] = [
   { syntax: '--producer <text>', describe: 'who makes it; default: the name of this host' },

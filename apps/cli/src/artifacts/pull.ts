@@ -25,6 +25,7 @@ export interface PullOptions {
 }
 
 export interface Pulled {
+  readonly packageId: string
   readonly manifestDigest: string
   readonly files: number
   readonly bytes: number
@@ -48,7 +49,7 @@ export async function pullPackage(artifacts: Artifacts, o: PullOptions): Promise
     await tree.discard()
     throw error
   }
-  return { manifestDigest: digest, files: manifest.files.length, bytes: manifest.package.total_size_bytes }
+  return { packageId, manifestDigest: digest, files: manifest.files.length, bytes: manifest.package.total_size_bytes }
 }
 
 /** The manifest that the package was sealed by, and no other. */

@@ -1,5 +1,5 @@
 /** How a command line names a file of the store. */
-import type { Artifacts, Download } from '@claudemesh/client'
+import type { Artifacts, Download, Files } from '@claudemesh/client'
 import type { ArtifactFile } from '@claudemesh/protocol/artifacts'
 import type { ArgumentDefinition } from '../command.ts'
 import { invalidUsage } from '../flags.ts'
@@ -7,7 +7,7 @@ import { MeshError } from '../protocol.ts'
 
 export const referenceArgument: ArgumentDefinition = {
   syntax: '<ref>',
-  describe: 'a file: its id, <package id>/<path>, or a content address',
+  describe: 'a file or a share: its id, <id of a package or a share>/<path>, or a content address',
 }
 
 export type FileReference =
@@ -37,9 +37,17 @@ export async function findFile(
   throw new MeshError('file_not_found', { detail: `the package has no file ${reference.path}` })
 }
 
-/** The bytes that a reference leads to. */
-export async function download(artifacts: Artifacts, text: string, signal: AbortSignal): Promise<Download> {
+/** The bytes that a reference leads to; a share that was received is fetched first. */
+export async function download(files: Files, text: string, signal: AbortSignal): Promise<Download> {
   const reference = parseReference(text)
-  if (reference.kind === 'content') return await artifacts.downloadContent(reference.address, { signal })
-  return await artifacts.downloadFile((await findFile(artifacts, reference)).file_id, { signal })
+  switch (reference.kind) {
+    case 'content':
+      return await files.get(reference.address, { signal })
+    case 'file':
+      return await files.get(reference.id, { signal })
+    case 'path':
+      return await files.get(reference.packageId, { path: reference.path, signal })
+    default:
+      return reference satisfies never
+  }
 }

@@ -13,6 +13,7 @@ export const command: CommandDefinition = {
   options: [{ syntax: '-o, --out <path>', describe: 'a file that does not exist yet; - for stdout (default)' }],
   examples: [
     { line: 'claudemesh artifact get 01JD.../report.pdf -o report.pdf', describe: 'by package and path' },
+    { line: 'claudemesh artifact get 01JE...', describe: 'a file that somebody shared, by the share' },
     { line: 'claudemesh artifact get blake3:af13... | tar -x', describe: 'by content' },
   ],
 
@@ -21,8 +22,8 @@ export const command: CommandDefinition = {
     const out = flags.text('out')
     await interruptible(
       async (signal) =>
-        await withDaemon(invocation, async ({ artifacts }) => {
-          const { address, sizeBytes, bytes } = await download(artifacts, args[0] ?? '', signal)
+        await withDaemon(invocation, async ({ files }) => {
+          const { address, sizeBytes, bytes } = await download(files, args[0] ?? '', signal)
           if (out === null || out === '-') return await writeStdout(bytes)
           let read = 0
           const progress = new Progress(terminal, () => `${formatBytes(read)} of ${formatBytes(sizeBytes ?? 0)}`)

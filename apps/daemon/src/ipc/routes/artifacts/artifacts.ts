@@ -5,6 +5,7 @@ import type { App, RouteFamily } from '../../app.ts'
 import { downloadRoutes } from './download.ts'
 import { artifactEventRoutes } from './events.ts'
 import { fileRoutes } from './files.ts'
+import { imageRoutes } from './images.ts'
 import { maintenanceRoutes } from './maintenance.ts'
 import { packageRoutes } from './packages.ts'
 import { retentionRoutes } from './retention.ts'
@@ -18,6 +19,7 @@ export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
     await fileRoutes(app, o)
     await uploadRoutes(app, o)
     downloadRoutes(app, o)
+    imageRoutes(app, o)
     retentionRoutes(app, o)
     maintenanceRoutes(app, o)
     artifactEventRoutes(app, o)
