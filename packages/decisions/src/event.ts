@@ -15,6 +15,7 @@ import {
   decisionPayloadBytesMax,
   decisionPayloadDepthMax,
   findUncarriable,
+  isCanonicalText,
   type JsonObject,
   type JsonValue,
   MeshError,
@@ -27,6 +28,7 @@ export type { DecisionDraft, DecisionEvent, DecisionKind }
 /** Bytes of one event with its newline: a payload, and members of which each has a bound. */
 export const eventBytesMax = decisionPayloadBytesMax + 16 * 1024
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const spaceNameRegExp = new RegExp(spaceNamePattern)
 const validators = new Map<object, Validator>()
 
@@ -57,8 +59,13 @@ export function decodeEvent(bytes: Uint8Array): DecisionEvent {
   const text = decodeText(bytes)
   const event = parse(text) as DecisionEvent
   // The form first: of an event that is wrong in itself it does not help to hear how it is written.
-  const canonical = canonicalText(event, decisionEventSchemas)
-  if (`${canonical}\n` !== text) throw notCanonical('It is not written as RFC 8785 writes it, with one newline.')
+  checkForm(event, decisionEventSchemas)
+  const isWritten =
+    bytes.length <= decisionPayloadBytesMax &&
+    isCanonicalText(text.slice(0, -1), event as unknown as JsonObject, decisionPayloadDepthMax + 1)
+  if (isWritten && text.endsWith('\n')) return event
+  if (`${canonicalText(event, decisionEventSchemas)}\n` !== text)
+    throw notCanonical('It is not written as RFC 8785 writes it, with one newline.')
   return event
 }
 
@@ -142,7 +149,7 @@ function isTime(ts: string): boolean {
 
 function decodeText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return utf8.decode(bytes)
   } catch (cause) {
     throw notCanonical('It is not well-formed UTF-8.', cause)
   }

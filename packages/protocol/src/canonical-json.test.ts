@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalJson, findUncarriable, isCarriableText, type JsonValue } from './canonical-json.ts'
+import { canonicalJson, findUncarriable, isCanonicalText, isCarriableText, type JsonValue } from './canonical-json.ts'
 
 const vectors = new URL('../vectors/jcs/', import.meta.url)
 
@@ -129,6 +129,55 @@ describe('findUncarriable', () => {
         else expect(() => canonicalJson(value as JsonValue)).toThrow(TypeError)
       }),
     )
+  })
+})
+
+describe('a text that is canonical', () => {
+  const says = (text: string, depthMax = 256) => isCanonicalText(text, JSON.parse(text), depthMax)
+
+  test('is never one that canonicalJson writes otherwise', () => {
+    const text = fc.oneof(
+      fc.json(),
+      fc.json({ stringUnit: 'binary' }),
+      fc.jsonValue().map((value) => JSON.stringify(value, null, 1)),
+      fc.constantFrom(
+        '{"9":1,"10":2}',
+        '{"10":2,"9":1}',
+        '"\\ud800"',
+        '"\\u0000"',
+        '-0',
+        '1.0',
+        '1e400',
+        '{"a":1,"a":1}',
+      ),
+    )
+    fc.assert(
+      fc.property(text, (one) => {
+        if (says(one)) expect(canonicalJson(JSON.parse(one))).toBe(one)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('is known as such where its keys are words and nothing is escaped', () => {
+    const word = fc.stringMatching(/^[a-zé]{1,4}$/)
+    const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom<JsonValue>(null, true, 0, 1.5, 1e21, 'x', '\n'),
+        fc.array(tie('value')) as fc.Arbitrary<JsonValue>,
+        fc.dictionary(word, tie('value')) as fc.Arbitrary<JsonValue>,
+      ),
+    }))
+    fc.assert(
+      fc.property(value, (one) => {
+        expect(says(canonicalJson(one))).toBe(true)
+      }),
+    )
+  })
+
+  test('nests no deeper than is said', () => {
+    expect([says('[[1]]', 2), says('[[1]]', 1), says('1', 0)]).toEqual([true, false, true])
   })
 })
 

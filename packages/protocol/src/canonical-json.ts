@@ -60,3 +60,28 @@ export function canonicalJson(value: JsonValue): string {
   if (text === undefined) throw new TypeError('the value has no canonical JSON form')
   return text
 }
+
+/**
+ * Whether a text is the canonical form of the value that it was parsed to. It never says so wrongly; of texts with escapes, of
+ * keys that are whole numbers and of what nests deeper than `depthMax` containers it may deny it, and `canonicalJson` knows.
+ *
+ * RFC 8785 writes values as ECMAScript does, and orders keys: what reads back as the same text with its keys in order is
+ * canonical. That costs a fraction of making the text anew.
+ */
+export function isCanonicalText(text: string, value: JsonValue, depthMax: number): boolean {
+  // U+0000 and lone surrogates can only be in a text as escapes of this form.
+  return !text.includes('\\u') && hasOrderedKeys(value, depthMax) && JSON.stringify(value) === text
+}
+
+function hasOrderedKeys(value: JsonValue, depthLeft: number): boolean {
+  if (value === null || typeof value !== 'object') return true
+  if (depthLeft === 0) return false
+  if (Array.isArray(value)) return value.every((item) => hasOrderedKeys(item, depthLeft - 1))
+  let last: string | null = null
+  for (const key of Object.keys(value)) {
+    if (last !== null && key <= last) return false
+    last = key
+    if (!hasOrderedKeys((value as JsonObject)[key] ?? null, depthLeft - 1)) return false
+  }
+  return true
+}

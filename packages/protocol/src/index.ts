@@ -1,6 +1,7 @@
 export {
   canonicalJson,
   findUncarriable,
+  isCanonicalText,
   isCarriableText,
   type JsonObject,
   type JsonValue,
