@@ -13,6 +13,7 @@ import { brokerAccept } from './broker-accept.ts'
 import { brokerAcceptPostgres } from './broker-accept-postgres.ts'
 import { cliStart } from './cli-start.ts'
 import { daemonRest } from './daemon-rest.ts'
+import { decisions } from './decisions.ts'
 import { endToEnd } from './end-to-end.ts'
 import { fanOut } from './fan-out.ts'
 import { brokerGrowth } from './growth/broker.ts'
@@ -49,6 +50,7 @@ const benchmarks: readonly Benchmark[] = [
   reconnect,
   artifactBytes,
   artifactLog,
+  decisions,
 ]
 const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]
 
