@@ -1,6 +1,6 @@
 /** The data plane over the local backend: one pass over the bytes, and nobody gets a file that is not the one named. */
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, createReadStream, writeFileSync } from 'node:fs'
+import { chmodSync, createReadStream, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import {
@@ -235,3 +235,17 @@ describe('the backends of a store', () => {
     expect(() => backends.get('tape')).toThrow(expect.objectContaining({ code: 'backend_unknown' }))
   })
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'a body that is ended before it was begun with leaves no file open',
+  async () => {
+    const { plane } = await openPlane()
+    const address = formatContentAddress((await plane.ingestStream(source(Buffer.from('hello')))).primary)
+    const before = readdirSync('/proc/self/fd').length
+    for (let times = 0; times < 50; times += 1) {
+      const served = await plane.serveObject(address, { verify: false, signal: AbortSignal.abort(new Error('enough')) })
+      await expect(read(served.body)).rejects.toThrow('enough')
+    }
+    expect(readdirSync('/proc/self/fd').length - before).toBeLessThan(20)
+  },
+)

@@ -9,7 +9,6 @@ export async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSigna
     yield* source
     return
   }
-  signal.throwIfAborted()
   let abort = (): void => undefined
   const aborted = new Promise<never>((_, reject) => {
     abort = () => reject(signal.reason)
@@ -20,6 +19,7 @@ export async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSigna
   const iterator = source[Symbol.asyncIterator]()
   let ended = false
   try {
+    signal.throwIfAborted()
     for (;;) {
       const result = await Promise.race([iterator.next(), aborted])
       if (result.done === true) {
