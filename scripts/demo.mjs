@@ -68,7 +68,7 @@ async function main() {
   say(`${pushed.package_id}: ${pushed.files} files, ${pushed.bytes} bytes, finalized by ${pushed.manifest_digest}`)
   shown(alice, ['artifact', 'verify', pushed.package_id])
   shown(alice, ['artifact', 'share', pushed.package_id, '--to', '@bob', '--name', 'claudemesh'])
-  await until('it is offered to bob', () => received(bob) !== undefined)
+  await until('it is offered to bob', () => received(bob) !== undefined, 300_000)
   shown(bob, ['artifact', 'pull', received(bob).share_id, copy])
   const different = files.filter((path) => !readFileSync(join(root, path)).equals(readFileSync(join(copy, path))))
   if (different.length > 0) throw new Error(`came out as others: ${different.join(', ')}`)
