@@ -46,6 +46,7 @@ const texts = [
   'text',
   '01JD0000000000000000000000',
   'a'.repeat(64),
+  `blake3:${'a'.repeat(64)}`,
   'A'.repeat(86),
   'A'.repeat(43),
   '1',
