@@ -6,6 +6,7 @@ import type { Health } from './health.ts'
 import type { HealthSources } from './health-report.ts'
 import { RouteCounts } from './ipc/route-counts.ts'
 import { artifactRoutes } from './ipc/routes/artifacts/artifacts.ts'
+import type { PackageSigner } from './ipc/routes/artifacts/route-options.ts'
 import { eventRoutes } from './ipc/routes/events.ts'
 import { fileRoutes } from './ipc/routes/files.ts'
 import { healthRoutes } from './ipc/routes/health.ts'
@@ -98,12 +99,19 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
-      artifactRoutes({ ...parts.artifacts, actor: memberId, stopping }),
+      artifactRoutes({ ...parts.artifacts, actor: memberId, signer: packageSigner(stores), stopping }),
       fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),
       identityRoutes(parts.identityOperations),
     ],
   })
   return ipc
+}
+
+function packageSigner({ identity, members }: Stores): PackageSigner {
+  return {
+    keys: () => identity.keys.signing,
+    standing: (keyId) => members.signingKeys.standing(keyId, identity.meshFile.chain),
+  }
 }
 
 function healthSources(parts: IpcParts): HealthSources {

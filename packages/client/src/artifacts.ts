@@ -4,7 +4,6 @@
  * 1. What makes something carries an idempotency key, the caller's or one made here, and every repeat the same one.
  * 2. Bytes go both ways as streams, in bounded memory, and are compared with the length and the digest that come with them.
  */
-import type { Readable } from 'node:stream'
 import type {
   ArtifactCollection,
   ArtifactEvent,
@@ -26,6 +25,7 @@ import type {
   ImportedImages,
   ImportImagesRequest,
   IngestedArtifactFile,
+  JudgedSignatures,
   NewArtifactPackage,
   PackageList,
   PackageListQuery,
@@ -33,33 +33,17 @@ import type {
   ScrubbedObjects,
   ScrubRequest,
   ShownPackage,
+  SignedArtifactPackage,
   SweptPackages,
   VerifiedLocations,
   VerifyRequest,
 } from '@claudemesh/protocol/artifacts'
+import { type ArtifactUpload, reprDigest } from './artifact-upload.ts'
 import { type Download, openDownload } from './download.ts'
 import { type FollowOptions, followStream } from './events.ts'
 import { eachRow } from './pages.ts'
 import type { ClientRuntime } from './runtime.ts'
 import type { Call, Transport } from './transport.ts'
-
-/** A file whose bytes are sent. */
-export interface ArtifactUpload {
-  readonly relativePath: string
-  /** application/octet-stream when it is not given. */
-  readonly mediaType?: string
-  /** How many bytes there are, when that is known. */
-  readonly sizeBytes?: number
-  /** Lower-case hexadecimal digits; other bytes are refused. */
-  readonly sha256?: string
-  /** Whether it takes the place of a file that has this path. */
-  readonly replace?: boolean
-  /** Begins to read the bytes. */
-  readonly open: () => Readable
-  /** Whether they can be read again from the beginning, when a daemon that is busy or restarts has to be asked again. */
-  readonly reopens: boolean
-  readonly idempotencyKey?: string
-}
 
 /** `meta.<key>` selects packages by their metadata. */
 export type PackageQuery = PackageListQuery & { readonly [member: `meta.${string}`]: string }
@@ -182,6 +166,21 @@ export class Artifacts {
     return await openDownload(this.#transport, { path, ...o })
   }
 
+  /** Signs a finalized package with the key of the daemon's member. */
+  async sign(id: string): Promise<SignedArtifactPackage> {
+    return await this.#call({ method: 'POST', path: `${packagePath(id)}/signatures`, repeatable: true })
+  }
+
+  /** Each signature of a finalized package, as the daemon judges it now. */
+  async signatures(id: string): Promise<JudgedSignatures> {
+    return await this.#get(`${packagePath(id)}/signatures`)
+  }
+
+  /** The manifest and its signatures as a DSSE envelope. */
+  async envelope(id: string, o: CallOptions = {}): Promise<Download> {
+    return await openDownload(this.#transport, { path: `${packagePath(id)}/signatures/envelope`, ...o })
+  }
+
   async downloadFile(id: string, o: CallOptions = {}): Promise<Download> {
     return await openDownload(this.#transport, { path: `${filePath(id)}/download`, ...o })
   }
@@ -285,9 +284,4 @@ function packagePath(id: string): string {
 
 function filePath(id: string): string {
   return `${base}/files/${encodeURIComponent(id)}`
-}
-
-/** RFC 9530. @param sha256 lower-case hexadecimal digits */
-function reprDigest(sha256: string): string {
-  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
 }

@@ -1,4 +1,5 @@
-export type { Artifacts, ArtifactUpload, PackageQuery } from './artifacts.ts'
+export type { ArtifactUpload } from './artifact-upload.ts'
+export type { Artifacts, PackageQuery } from './artifacts.ts'
 export { MeshClient, openClient } from './client.ts'
 export type { BatchItemAnswer, ClientOptions, SendOptions } from './client-options.ts'
 export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.ts'

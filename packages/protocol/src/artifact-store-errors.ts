@@ -46,7 +46,7 @@ export const artifactStoreErrors = {
     status: 409,
     retryable: false,
     title: 'Nobody has signed the package',
-    hint: 'Sign it first.',
+    hint: 'Sign it first: `claudemesh artifact sign <package>`.',
   },
   too_many_files: {
     status: 413,

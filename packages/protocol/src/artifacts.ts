@@ -42,6 +42,12 @@ export {
   importImagesRequestSchema,
 } from './ipc/artifact-images.ts'
 export {
+  type JudgedSignatures,
+  judgedSignaturesSchema,
+  type SignedArtifactPackage,
+  signedPackageSchema,
+} from './ipc/artifact-signatures.ts'
+export {
   type ArtifactFile,
   type ArtifactPackage,
   type ArtifactRetention,

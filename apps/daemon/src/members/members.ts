@@ -22,6 +22,7 @@ import { nearNames } from './near-names.ts'
 import { listKeys, type ProvenKey, proveRecord } from './proof.ts'
 import { RecipientSets } from './recipient-sets.ts'
 import { Revocations } from './revocations.ts'
+import { SigningKeys } from './signing-keys/signing-keys.ts'
 import { type MemberRow, MemberStatements, type TopicRow } from './statements.ts'
 import { toPeer, toTopic } from './views.ts'
 
@@ -45,6 +46,7 @@ export class Members {
   readonly #ignored = new Map<IgnoredReason, number>()
   readonly revocations: Revocations
   readonly recipientSets: RecipientSets
+  readonly signingKeys: SigningKeys
 
   /**
    * Opens the directory. A damaged file is moved aside: members come back from the broker, and so do the wishes about
@@ -65,6 +67,8 @@ export class Members {
     const shared = { db: parts.db, statements: this.#statements }
     this.revocations = new Revocations({ ...shared, mesh: parts.of.mesh, now: parts.runtime.now })
     this.recipientSets = new RecipientSets(shared)
+    const { revocations } = this
+    this.signingKeys = new SigningKeys({ db: parts.db, revocations, selfId: parts.of.selfId, now: parts.runtime.now })
   }
 
   close(): void {

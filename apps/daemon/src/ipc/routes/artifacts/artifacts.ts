@@ -10,6 +10,7 @@ import { maintenanceRoutes } from './maintenance.ts'
 import { packageRoutes } from './packages.ts'
 import { retentionRoutes } from './retention.ts'
 import type { ArtifactRouteOptions } from './route-options.ts'
+import { signatureRoutes } from './signatures.ts'
 import { uploadRoutes } from './uploads.ts'
 
 export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
@@ -19,6 +20,7 @@ export function artifactRoutes(o: ArtifactRouteOptions): RouteFamily {
     await fileRoutes(app, o)
     await uploadRoutes(app, o)
     downloadRoutes(app, o)
+    signatureRoutes(app, o)
     imageRoutes(app, o)
     retentionRoutes(app, o)
     maintenanceRoutes(app, o)
