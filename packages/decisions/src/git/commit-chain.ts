@@ -1,12 +1,12 @@
 /**
- * Reads the commits of a space and checks each of them (07 §3): it is made again from the event in it and the commit before
- * it, and must come out as the same object. So parent, number, message, tree and bytes are all as they were written.
+ * Reads the commits of a space and checks each of them (07 §3): its id is worked out from the event in it and the commit
+ * before it, and must come out the same. So parent, number, message, tree and bytes are all as they were written.
  */
 import { MeshError } from '@claudemesh/protocol'
 import { type DecisionEvent, decodeEvent } from '../event.ts'
-import { eventFileName, makeEventCommit } from './event-commit.ts'
+import { eventCommitId, eventFileName } from './event-commit.ts'
 import { gitFailure, runGit } from './git-command.ts'
-import type { ObjectReader } from './object-reader.ts'
+import type { FoundObject, ObjectReader } from './object-reader.ts'
 import type { Repository } from './repository.ts'
 
 /** Commits that follow each other, the oldest first. */
@@ -68,13 +68,16 @@ export async function* readEvents(
 ): AsyncGenerator<readonly CheckedEvent[]> {
   const { ids } = o.commits
   let parent = o.commits.parent
+  // Git looks for the next ones while these are checked.
+  let ahead = ask(reader, ids.slice(0, readEventsMax))
   for (let start = 0; start < ids.length; start += readEventsMax) {
     const part = ids.slice(start, start + readEventsMax)
-    const bodies = await readBodies(reader, part)
+    const found = (await ahead) ?? (await askSingly(reader, part))
+    ahead = ask(reader, ids.slice(start + readEventsMax, start + 2 * readEventsMax))
     const checked: CheckedEvent[] = []
     for (const [index, commit] of part.entries()) {
       const place = { space: o.space, seq: o.seq + start + index, commit, parent }
-      const event = checkCommit(repository, place, bodies[index] ?? null)
+      const event = checkCommit(repository, place, found[index] ?? null)
       if (event instanceof MeshError) {
         yield checked
         throw event
@@ -86,19 +89,22 @@ export async function* readEvents(
   }
 }
 
-/** The contents of the event in each commit; null where there is none, or it cannot be read. */
-async function readBodies(reader: ObjectReader, commits: readonly string[]): Promise<readonly (Buffer | null)[]> {
-  const names = commits.map((commit) => `${commit}:${eventFileName}`)
-  try {
-    return (await reader.contents(names)).map((found) => (found?.type === 'blob' ? found.body : null))
-  } catch (error) {
-    // Git gives up on the first damaged object without saying which of them it was.
-    if (!(error instanceof MeshError)) throw error
-    if (names.length === 1) return [null]
-    const bodies: (Buffer | null)[] = []
-    for (const commit of commits) bodies.push(...(await readBodies(reader, [commit])))
-    return bodies
-  }
+/** The event file in each commit, null where there is none; or null when git gave up on one of them. */
+function ask(reader: ObjectReader, commits: readonly string[]): Promise<readonly (FoundObject | null)[] | null> {
+  const asked = reader.contents(commits.map((commit) => `${commit}:${eventFileName}`)).catch((error: unknown) => {
+    if (error instanceof MeshError) return null
+    throw error
+  })
+  // Whoever asked ahead may have stopped before this fails.
+  asked.catch(() => undefined)
+  return asked
+}
+
+/** Git gives up on the first damaged object without saying which of them it was: each is asked for alone. */
+async function askSingly(reader: ObjectReader, commits: readonly string[]): Promise<readonly (FoundObject | null)[]> {
+  const found: (FoundObject | null)[] = []
+  for (const commit of commits) found.push(...((await ask(reader, [commit])) ?? [null]))
+  return found
 }
 
 interface CommitPlace {
@@ -108,21 +114,21 @@ interface CommitPlace {
   readonly parent: string | null
 }
 
-function checkCommit({ format }: Repository, place: CommitPlace, body: Buffer | null): DecisionEvent | MeshError {
+function checkCommit({ format }: Repository, place: CommitPlace, found: FoundObject | null): DecisionEvent | MeshError {
   const { space, seq, commit } = place
-  if (body === null) return corrupt({ space, seq, commit, why: `there is no ${eventFileName} that can be read` })
+  if (found?.type !== 'blob')
+    return corrupt({ space, seq, commit, why: `there is no ${eventFileName} that can be read` })
   let event: DecisionEvent
   try {
-    event = decodeEvent(body)
+    event = decodeEvent(found.body)
   } catch (cause) {
     return corrupt({ space, seq, commit, why: `it holds no decision: ${cause}`, cause })
   }
   if (event.space !== space || event.seq !== seq) {
     return corrupt({ space, seq, commit, why: `it holds decision ${event.seq} of ${event.space}` })
   }
-  const parent = place.parent === null ? null : Buffer.from(place.parent, 'hex')
-  const made = makeEventCommit(event, body, { format, parent })
-  if (made.commit.id.toString('hex') === commit) return event
+  // It was decoded, so it is well-formed: the text has all of its bytes.
+  if (eventCommitId(event, found.body.toString('utf8'), { format, parent: place.parent }) === commit) return event
   return corrupt({ space, seq, commit, why: `it is not the commit of its decision after ${place.parent ?? 'none'}` })
 }
 

@@ -3,11 +3,12 @@
  * ids, so that a log is checked by making the commits again, and a log that was imported is the same one by its id.
  */
 import type { DecisionEvent } from '../event.ts'
-import { type GitObject, makeObject, type ObjectFormat } from './git-object.ts'
+import { type GitObject, makeObject, type ObjectFormat, objectId, textObjectId } from './git-object.ts'
 
 /** The one file in the tree of each commit; docs/decisions says why there are no others. */
 export const eventFileName = 'event.json'
 
+const treeEntry = Buffer.from(`100644 ${eventFileName}\0`)
 const committer = 'claudemesh <>'
 const subjectCharsMax = 72
 
@@ -28,29 +29,46 @@ export interface CommitPlace {
 /** @param bytes as `encodeEvent` gives them */
 export function makeEventCommit(event: DecisionEvent, bytes: Buffer, { format, parent }: CommitPlace): EventCommit {
   const blob = makeObject(format, 'blob', bytes)
-  const tree = makeObject(format, 'tree', Buffer.concat([Buffer.from(`100644 ${eventFileName}\0`), blob.id]))
+  const tree = makeObject(format, 'tree', Buffer.concat([treeEntry, blob.id]))
+  const text = commitText(event, { tree: tree.id.toString('hex'), parent: parent?.toString('hex') ?? null })
+  return { commit: makeObject(format, 'commit', Buffer.from(text)), tree, blob }
+}
+
+/**
+ * The id of the commit of `makeEventCommit`, hexadecimal, for a fraction of making its objects.
+ *
+ * @param text of the event, as it was written
+ * @param place `parent`: hexadecimal
+ */
+export function eventCommitId(
+  event: DecisionEvent,
+  text: string,
+  { format, parent }: { readonly format: ObjectFormat; readonly parent: string | null },
+): string {
+  const tree = Buffer.concat([treeEntry, Buffer.from(textObjectId(format, 'blob', text), 'hex')])
+  return textObjectId(format, 'commit', commitText(event, { tree: objectId(format, 'tree', tree), parent }))
+}
+
+function commitText(event: DecisionEvent, o: { readonly tree: string; readonly parent: string | null }): string {
   // Git counts whole seconds; the event itself has the milliseconds.
   const time = `${Math.floor(Date.parse(event.ts) / 1000)} +0000`
-  const lines = [
-    `tree ${tree.id.toString('hex')}`,
-    ...(parent === null ? [] : [`parent ${parent.toString('hex')}`]),
-    `author ${event.actor} <> ${time}`,
-    `committer ${committer} ${time}`,
-    '',
-    subjectOf(event),
-    '',
-    `Space: ${event.space}`,
-    `Seq: ${event.seq}`,
-    `Event-Id: ${event.event_id}`,
-    `Intent-Id: ${event.intent_id}`,
-    '',
-  ]
-  return { commit: makeObject(format, 'commit', Buffer.from(lines.join('\n'))), tree, blob }
+  return `tree ${o.tree}
+${o.parent === null ? '' : `parent ${o.parent}\n`}author ${event.actor} <> ${time}
+committer ${committer} ${time}
+
+${subjectOf(event)}
+
+Space: ${event.space}
+Seq: ${event.seq}
+Event-Id: ${event.event_id}
+Intent-Id: ${event.intent_id}
+`
 }
 
 /** `<kind> <what it is about>` on one line, as `git log --oneline` shows it. */
 function subjectOf(event: DecisionEvent): string {
   const line = `${event.kind} ${summaryOf(event)}`.replace(/[\s\p{Cc}]+/gu, ' ').trim()
+  if (line.length <= subjectCharsMax) return line
   const letters = [...line]
   return letters.length <= subjectCharsMax ? line : `${letters.slice(0, subjectCharsMax - 1).join('')}…`
 }

@@ -114,7 +114,7 @@ export class ObjectReader {
       const [request] = this.#requests
       const end = bytes.indexOf(newline, at)
       if (request === undefined || end === -1) return at
-      const line = bytes.toString('utf8', at, end)
+      const line = bytes.toString('latin1', at, end)
       const found = parseLine(line)
       const size = found !== null && request.withBodies ? found.size : null
       const next = size === null ? end + 1 : end + 1 + size + 1
