@@ -1,5 +1,5 @@
 /** One space as a program uses it: decide, and ask what holds. */
-import type { JsonValue, SpaceState } from '@claudemesh/protocol'
+import { type JsonValue, MeshError, type SpaceState } from '@claudemesh/protocol'
 import type { DecisionLog } from './decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from './event.ts'
 import { Fold } from './fold.ts'
@@ -124,20 +124,26 @@ export class Space {
   }
 
   async #foldRest(): Promise<SpaceState> {
-    const { seq } = await this.log.head(this.name)
-    if (seq === 0 || !(await this.#isContinued(seq))) this.#begin()
-    if (seq === 0) return this.#fold.state()
-    for await (const event of this.log.events(this.name, { after: this.#fold.seq })) {
-      this.#fold.apply(event)
-      this.#last = event
+    if (!(await this.#isContinued())) this.#begin()
+    try {
+      for await (const event of this.log.events(this.name, { after: this.#fold.seq })) {
+        this.#fold.apply(event)
+        this.#last = event
+      }
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.code !== 'space_unknown') throw error
+      // Nothing was decided, or nothing any more.
+      this.#begin()
     }
     return this.#fold.state()
   }
 
   /** Whether the log still has what was folded: an operator may have accepted another history. */
-  async #isContinued(head: number): Promise<boolean> {
+  async #isContinued(): Promise<boolean> {
     const last = this.#last
-    if (last === null || last.seq > head) return last === null
+    if (last === null) return true
+    const { seq } = await this.log.head(this.name)
+    if (last.seq > seq) return false
     for await (const { event_id } of this.log.events(this.name, { after: last.seq - 1, until: last.seq })) {
       return event_id === last.event_id
     }

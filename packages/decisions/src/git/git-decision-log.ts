@@ -12,9 +12,10 @@ import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
 import { examineRepository, examineSpace, type RepositoryReport, type SpaceReport } from './examine.ts'
+import { FreshEvents } from './fresh-events.ts'
 import { git } from './git-command.ts'
 import type { ObjectFormat } from './git-object.ts'
-import { GitSpace, type SpaceSource } from './git-space.ts'
+import { GitSpace, type SpaceSource, type SpaceView } from './git-space.ts'
 import { HighWaterMarks } from './high-water-mark.ts'
 import { importEvents } from './import-events.ts'
 import { type HeldLease, type LeaseRequest, Leases } from './leases.ts'
@@ -106,30 +107,46 @@ export class GitDecisionLog implements DecisionLog {
   ): AsyncGenerator<DecisionEvent> {
     checkCursor(after)
     checkCursor(until)
-    const opened = await this.#read(space)
-    if (opened.head === null) throw new MeshError('space_unknown', { detail: `There is no space ${space}.` })
-    const { damage } = opened
-    yield* opened.read({ after, until: Math.min(until, opened.seq) })
-    if (damage !== null && until > opened.seq) throw damage
+    const { space: opened } = this.#open(space)
+    const fresh = new FreshEvents()
+    const viewed = refreshed(opened, (events) => fresh.add(events))
+    viewed.then(
+      () => fresh.end(),
+      () => fresh.end(),
+    )
+    let last = after
+    for await (const part of fresh.parts()) {
+      for (const event of part) {
+        // What was read before comes below, and with it all that follows.
+        if (event.seq !== last + 1 || event.seq > until) continue
+        last = event.seq
+        yield event
+      }
+    }
+    const view = await viewed
+    if (view.head === null) throw new MeshError('space_unknown', { detail: `There is no space ${space}.` })
+    yield* opened.read(view, { after: last, until: Math.min(until, view.seq) })
+    if (view.damage !== null && until > view.seq) throw view.damage
   }
 
   async head(space: string): Promise<Head> {
-    const { seq, head, damage } = await this.#read(space)
+    const { seq, head, damage } = await refreshed(this.#open(space).space)
     if (damage !== null) throw damage
     return { seq, oid: head }
   }
 
   async *watch(space: string, after: number, signal: AbortSignal): AsyncGenerator<DecisionEvent> {
     checkCursor(after)
+    const { space: opened } = this.#open(space)
     for (let seen = after; !signal.aborted; ) {
-      const opened = await this.#read(space)
-      for await (const event of opened.read({ after: seen, until: opened.seq })) {
+      const view = await refreshed(opened)
+      for await (const event of opened.read(view, { after: seen, until: view.seq })) {
         if (signal.aborted) return
         seen = event.seq
         yield event
       }
-      if (opened.damage !== null) throw opened.damage
-      if (opened.seq <= seen) await this.#changed(signal)
+      if (view.damage !== null) throw view.damage
+      if (view.seq <= seen) await this.#changed(signal)
     }
   }
 
@@ -227,12 +244,6 @@ export class GitDecisionLog implements DecisionLog {
     for (const wake of [...this.#wakers]) wake()
   }
 
-  async #read(name: string): Promise<GitSpace> {
-    const { space } = this.#open(name)
-    await space.exclusively(() => space.refresh())
-    return space
-  }
-
   #open(name: string): OpenSpace {
     checkSpaceName(name)
     const opened = this.#spaces.get(name)
@@ -268,6 +279,14 @@ export class GitDecisionLog implements DecisionLog {
     await Promise.race([woken, pause(watchIntervalMs, undefined, { signal: stop }).catch(() => undefined)])
     timer.abort()
   }
+}
+
+/** A space as its branch is now. @param admitted as of `GitSpace.refresh` @throws MeshError as `GitSpace.refresh` says */
+function refreshed(space: GitSpace, admitted?: (events: readonly DecisionEvent[]) => void): Promise<SpaceView> {
+  return space.exclusively(async () => {
+    await space.refresh(admitted)
+    return space.view()
+  })
 }
 
 /** @throws MeshError `invalid_cursor` */

@@ -23,12 +23,21 @@ export interface SpaceSource {
   readonly marks: HighWaterMarks
 }
 
+/** What a space was when it was read last. It stays what it is, whatever is appended or accepted afterwards. */
+export interface SpaceView {
+  readonly seq: number
+  readonly head: string | null
+  readonly damage: MeshError | null
+  /** The commit of each event; there may be more by now. */
+  readonly commits: readonly string[]
+}
+
 export class GitSpace {
   readonly name: string
   readonly ref: string
   readonly #source: SpaceSource
   #line: SpaceLine
-  /** The commit of each event. */
+  /** The commit of each event. It only grows: who begins anew takes another list. */
   #commits: string[] = []
   /** Where the branch was when it was read last. */
   #head: string | null = null
@@ -63,6 +72,11 @@ export class GitSpace {
     return this.#damage
   }
 
+  /** As it is now. */
+  view(): SpaceView {
+    return { seq: this.seq, head: this.#head, damage: this.#damage, commits: this.#commits }
+  }
+
   /** Runs work during which nobody else reads or appends here. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(work)
@@ -73,9 +87,10 @@ export class GitSpace {
   /**
    * Reads what the branch has that was not read yet. Only inside of `exclusively`.
    *
+   * @param admitted is told the events as they are read, in order
    * @throws MeshError `history_rewritten`, `storage_failed`
    */
-  async refresh(): Promise<void> {
+  async refresh(admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
     const [found] = await this.#source.reader.info([this.ref])
     const head = found?.id ?? null
     if (head === this.#head && (head !== null || this.#source.marks.read(this.name) === null)) return
@@ -85,7 +100,7 @@ export class GitSpace {
     if (list === null) return
     if (list.parent !== known) throw this.#rewritten(head)
     this.#checkMark(list.ids, head)
-    await this.#take(list.ids)
+    await this.#take(list.ids, admitted)
     this.#head = head
     if (this.#damage === null && head !== null) this.#markAsFound()
   }
@@ -133,12 +148,15 @@ export class GitSpace {
   /**
    * The events with these numbers, read and checked again.
    *
-   * @param o `after`: the number before the first; `until`: the last one, at most `seq`
+   * @param o `after`: the number before the first; `until`: the last one, at most `seq` of the view
    * @throws MeshError `log_corrupt`
    */
-  async *read(o: { readonly after: number; readonly until: number }): AsyncGenerator<DecisionEvent> {
+  async *read(
+    { commits: all }: SpaceView,
+    o: { readonly after: number; readonly until: number },
+  ): AsyncGenerator<DecisionEvent> {
     const { after, until } = o
-    const commits = { parent: this.#commits[after - 1] ?? null, ids: this.#commits.slice(after, until) }
+    const commits = { parent: all[after - 1] ?? null, ids: all.slice(after, until) }
     for await (const part of readEvents(this.#source, { space: this.name, seq: after + 1, commits })) {
       for (const { event } of part) yield event
     }
@@ -162,11 +180,16 @@ export class GitSpace {
     if (added[mark.seq - this.seq - 1] !== mark.commit) throw this.#rewritten(head)
   }
 
-  async #take(ids: readonly string[]): Promise<void> {
+  async #take(ids: readonly string[], admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
     const commits = { parent: this.#commits.at(-1) ?? null, ids }
     try {
       for await (const part of readEvents(this.#source, { space: this.name, seq: this.seq + 1, commits })) {
-        for (const checked of part) this.#admit(checked)
+        const from = this.seq
+        try {
+          for (const checked of part) this.#admit(checked)
+        } finally {
+          admitted?.(part.slice(0, this.seq - from).map(({ event }) => event))
+        }
       }
     } catch (error) {
       if (!(error instanceof MeshError) || error.code !== 'log_corrupt') throw error

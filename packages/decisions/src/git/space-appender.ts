@@ -173,7 +173,7 @@ export class SpaceAppender {
   async #readAll(numbers: readonly number[]): Promise<readonly DecisionEvent[]> {
     const events: DecisionEvent[] = []
     for (const seq of numbers) {
-      for await (const event of this.#space.read({ after: seq - 1, until: seq })) events.push(event)
+      for await (const event of this.#space.read(this.#space.view(), { after: seq - 1, until: seq })) events.push(event)
     }
     return events
   }
