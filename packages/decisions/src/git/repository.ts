@@ -18,7 +18,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
-import { crashPoint, syncDirectory, toStorageError } from '@claudemesh/storage'
+import { crashPoint, syncDirectory, toStorageError, writeFileAtomic } from '@claudemesh/storage'
 import { checkGitVersion, git, gitFailure, runGit } from './git-command.ts'
 import type { ObjectFormat } from './git-object.ts'
 
@@ -103,8 +103,14 @@ async function makeRepository(place: string, format: ObjectFormat): Promise<void
  */
 export async function showBranch({ directory }: Repository, ref: string): Promise<void> {
   const { code } = await runGit(directory, ['rev-parse', '--quiet', '--verify', 'HEAD^{commit}'])
-  // Nothing depends on it: where it fails, a clone has to name its branch.
-  if (code !== 0) await runGit(directory, ['symbolic-ref', 'HEAD', ref])
+  if (code === 0) return
+  const head = join(directory, 'HEAD')
+  try {
+    // Without a HEAD that can be read there is no repository at all, and git writes it without syncing it.
+    writeFileAtomic(head, `ref: ${ref}\n`, { mode: statSync(head).mode & 0o777 })
+  } catch {
+    // Nothing depends on it: a clone has to name its branch then.
+  }
 }
 
 /** Syncs every file and directory below a directory, and itself last. */
