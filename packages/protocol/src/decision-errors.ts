@@ -109,13 +109,13 @@ export const decisionErrors = {
     hint: 'Try `git ls-remote` with the same address; spaces that were pushed or taken before it failed stay.',
   },
   git_missing: {
-    status: 503,
+    status: 500,
     retryable: false,
     title: 'There is no git on this host',
     hint: 'Install git 2.38 or newer, and see that it is in PATH.',
   },
   git_too_old: {
-    status: 503,
+    status: 500,
     retryable: false,
     title: 'The git of this host is too old',
     hint: 'Install git 2.38 or newer.',
