@@ -76,7 +76,15 @@ test(`${processes} processes with ${appends} appends each, their holder killed o
   }
 
   for (const [name, child] of children) {
-    await eventually(`${name} has appended everything`, () => child.lines.includes('appended'), { withinMs: 600_000 })
+    const ended = child.exited.then(({ code, stderr }) => {
+      throw new Error(`${name} ended with ${code} before it had appended everything: ${stderr}`)
+    })
+    const appended = eventually(`${name} has appended everything`, () => child.lines.includes('appended'), {
+      withinMs: 600_000,
+    })
+    // That it ends later is as it should be.
+    ended.catch(() => undefined)
+    await Promise.race([appended, ended])
   }
   for (const child of children.values()) {
     note(child)
