@@ -3,6 +3,7 @@
  * long as it is open. What a killed process left there goes at the next start.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isUlid } from '@claudemesh/protocol'
 import { FileLock, isLocked } from '@claudemesh/storage'
@@ -45,6 +46,16 @@ export class StagingArea {
 
   create(): Promise<StagedFile> {
     return StagedFile.create(join(this.#directory, this.#nextId()))
+  }
+
+  /** Writes something and removes it: whether that can be done. @throws what the file system says */
+  async probe(): Promise<void> {
+    const path = join(this.#directory, `probe-${this.#nextId()}`)
+    try {
+      await writeFile(path, 'probe', { flag: 'wx', mode: 0o600 })
+    } finally {
+      await rm(path, { force: true })
+    }
   }
 
   /** Removes the directory and what is still in it. */

@@ -8,7 +8,7 @@
  * 4. A root that has vanished is not made again: its disk may only not be mounted.
  */
 import { constants } from 'node:fs'
-import { lstat, open, readdir, realpath, rename, rm, statfs, unlink, writeFile } from 'node:fs/promises'
+import { lstat, open, readdir, realpath, rename, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { crashPoint, ensurePrivateDirectory } from '@claudemesh/storage'
 import { ArtifactError } from '../../../artifact-error.ts'
@@ -54,7 +54,6 @@ export class LocalBackend implements StorageBackend {
   readonly backendId: string
   readonly #root: string
   readonly #now: () => number
-  readonly #nextId: () => string
   readonly #staging: StagingArea
   readonly #shards = new Shards()
   readonly #syncs = new DirectorySyncs()
@@ -70,7 +69,6 @@ export class LocalBackend implements StorageBackend {
     this.backendId = o.backendId
     this.#root = o.root
     this.#now = o.now
-    this.#nextId = o.nextId
     this.#staging = staging
   }
 
@@ -250,15 +248,13 @@ export class LocalBackend implements StorageBackend {
     return { existed, healed: found !== undefined && !existed }
   }
 
+  /** @returns what keeps it from being written to */
   async #probe(): Promise<string | null> {
-    const path = join(this.#root, '.tmp', `probe-${this.#nextId()}`)
     try {
-      await writeFile(path, 'probe', { flag: 'wx', mode: 0o600 })
+      await this.#staging.probe()
       return null
     } catch (error) {
       return errnoOf(error) ?? 'unknown'
-    } finally {
-      await rm(path, { force: true })
     }
   }
 
