@@ -75,10 +75,7 @@ export class ArtifactStore {
   async look(): Promise<ArtifactsHealth> {
     const registry = await this.#open().catch(() => null)
     if (registry === null) return this.#downView()
-    const patience = new AbortController()
-    const over = delay(artifactsHealthMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
-    const found = await Promise.race([registry.health().then(toHealthView), over.then(() => this.#downView())])
-    patience.abort()
+    const found = (await within(artifactsHealthMsMax, registry.health().then(toHealthView))) ?? this.#downView()
     const sick = found.backends.find(({ healthy }) => !healthy)
     const detail = found.status === 'down' ? 'its database does not answer' : (sick?.detail ?? null)
     this.#latest = { status: found.status, detail }
@@ -95,14 +92,11 @@ export class ArtifactStore {
   /** Waits a while for what is under way, and closes; what is not done by then is mended by the next start. */
   async close(): Promise<void> {
     this.#closed = true
-    const patience = new AbortController()
-    const over = delay(artifactsCloseMsMax, undefined, { signal: patience.signal }).catch(() => undefined)
     const closing = this.#opening?.then(
       (registry) => registry.close(),
       () => undefined,
     )
-    await Promise.race([closing, over])
-    patience.abort()
+    await within(artifactsCloseMsMax, Promise.resolve(closing))
   }
 
   #open(): Promise<Registry> {
@@ -165,6 +159,17 @@ export class ArtifactStore {
     this.#latest = { status: 'down', detail: error.message }
     this.#o.log.error({ err: error }, 'artifacts_let_go')
     opening.then((old) => old.close()).catch((cause) => this.#o.log.error({ err: cause }, 'artifacts_not_closed'))
+  }
+}
+
+/** What a promise gives; undefined when it takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const patience = new AbortController()
+  const over = delay(ms, undefined, { signal: patience.signal }).catch(() => undefined)
+  try {
+    return await Promise.race([promise, over])
+  } finally {
+    patience.abort()
   }
 }
 
