@@ -1,11 +1,10 @@
 // Puts what runs as a process into a few files: to find, read and link a thousand modules costs a process a second of
 // processor before its first line of work. Commands, daemon, broker and what they load late stay apart.
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'rolldown'
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+import { root, workspaces } from './prepare.mjs'
 
 /** What runs at a user, by what its files are called. */
 const programs = {
@@ -62,9 +61,7 @@ function keepAddresses(output) {
 function isCurrent({ input, output }) {
   const made = Object.keys(input).map((name) => join(output, `${name}.js`))
   if (!made.every(existsSync)) return false
-  const compiled = ['packages', 'apps'].flatMap((folder) =>
-    readdirSync(join(root, folder)).map((name) => join(root, folder, name, 'dist/.tsbuildinfo')),
-  )
+  const compiled = workspaces().map((workspace) => join(root, workspace, 'dist/.tsbuildinfo'))
   const others = [join(root, 'node_modules/.package-lock.json'), fileURLToPath(import.meta.url)]
   const sources = [...compiled, ...Object.values(input).map((path) => join(root, path)), ...others]
   const youngest = Math.max(...sources.map((path) => statSync(path).mtimeMs))

@@ -2,7 +2,7 @@
 // It holds what `npm run build` made to run, under the paths that it has here, because files are found from each other.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build, install, root, run } from './prepare.mjs'
+import { build, install, root, run, workspaces } from './prepare.mjs'
 
 install()
 build()
@@ -45,10 +45,6 @@ function pick(workspace, kind, name) {
   const version = readManifest(workspace)[kind]?.[name]
   if (version === undefined) throw new Error(`${workspace} has no ${name} in its ${kind}`)
   return { [name]: version }
-}
-
-function workspaces() {
-  return ['apps', 'packages'].flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
 }
 
 function migrationsOf(workspace) {

@@ -22,6 +22,11 @@ export function bin(name) {
   return join(root, 'node_modules', '.bin', name)
 }
 
+/** The packages and programs of this repository, as paths from its root. */
+export function workspaces() {
+  return ['packages', 'apps'].flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
+}
+
 export function install() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
@@ -50,9 +55,7 @@ function isInstalled() {
 
 export function build() {
   run(bin('tsc'), ['-b'])
-  for (const workspace of ['packages', 'apps']) {
-    for (const name of readdirSync(join(root, workspace))) copySchemas(join(root, workspace, name))
-  }
+  for (const workspace of workspaces()) copySchemas(join(root, workspace))
   run('node', [join(root, 'scripts', 'bundle.mjs')])
 }
 
