@@ -161,6 +161,12 @@ const forbidden = [
     to: { path: '^packages/', pathNot: '^packages/(decisions|identity|protocol|storage)/' },
   },
   {
+    name: 'history-knows-nobody-who-reads-it',
+    comment: 'A record does not know what is done with it: history imports protocol and storage only.',
+    from: { path: '^packages/history/' },
+    to: { path: '^packages/', pathNot: '^packages/(history|protocol|storage)/' },
+  },
+  {
     name: 'packages-meet-at-their-index',
     comment: 'What a package does not export is its own: others import it by its name.',
     from: { path: '^(apps|packages)/([^/]+)/' },

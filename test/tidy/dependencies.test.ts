@@ -64,6 +64,8 @@ const rows: readonly Row[] = [
   },
   { from: 'packages/decisions/src/b20.ts', to: '@claudemesh/artifacts', breaks: ['decisions-stand-beside-artifacts'] },
   { from: 'packages/decisions/src/b21.ts', to: '@claudemesh/protocol', breaks: [] },
+  { from: 'packages/history/src/b22.ts', to: '@claudemesh/identity', breaks: ['history-knows-nobody-who-reads-it'] },
+  { from: 'packages/history/src/b23.ts', to: '@claudemesh/protocol', breaks: [] },
 
   // Inside an app.
   { from: 'apps/daemon/src/outbox/c1.ts', to: '../send/sender.ts', breaks: ['daemon-noun-knows-no-verb'] },
@@ -102,6 +104,7 @@ const parts = [
   'packages/artifacts',
   'packages/client',
   'packages/decisions',
+  'packages/history',
   'packages/identity',
   'packages/protocol',
   'packages/sealing',

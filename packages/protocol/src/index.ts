@@ -123,6 +123,13 @@ export {
   versionSchema,
 } from './ipc/health.ts'
 export {
+  type HistoryDirection,
+  type HistoryRow,
+  historyDirectionSchema,
+  historyRowSchema,
+  partitionPattern,
+} from './ipc/history.ts'
+export {
   type Identity,
   identitySchema,
   type RevokeInviteResponse,
