@@ -26,6 +26,7 @@ import type { Stores } from './lifecycle/open-stores.ts'
 import type { DaemonLog } from './log.ts'
 import { Metrics } from './metrics.ts'
 import type { Runtime } from './runtime.ts'
+import type { Spaces } from './spaces/spaces.ts'
 
 export interface IpcParts {
   readonly config: () => DaemonConfig
@@ -37,6 +38,7 @@ export interface IpcParts {
   readonly identityOperations: IdentityOperations
   readonly stores: Stores
   readonly artifacts: Artifacts
+  readonly spaces: Spaces
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health

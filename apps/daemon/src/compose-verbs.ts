@@ -33,6 +33,7 @@ import { OperateOutbox } from './send/requeue.ts'
 import { Sealer, type SealerOptions } from './send/seal.ts'
 import { Sender } from './send/sender.ts'
 import { SkippedRecipients } from './send/skipped-recipients.ts'
+import type { Spaces } from './spaces/spaces.ts'
 
 export interface Verbs {
   readonly terms: BrokerTerms
@@ -62,6 +63,7 @@ export interface VerbParts {
   readonly config: () => DaemonConfig
   readonly stores: Stores
   readonly artifacts: Pick<Artifacts, 'store' | 'room'>
+  readonly spaces: Spaces
   readonly hostFingerprint: string
   readonly runtime: Runtime
   readonly log: DaemonLog

@@ -6,6 +6,7 @@ import { featureBits, featuresRequiredByDefault } from '@claudemesh/protocol'
 import { artifactSettings } from './artifact-settings.ts'
 import { logLevels } from './log.ts'
 import type { Setting } from './setting-forms.ts'
+import { spaceSettings } from './space-settings.ts'
 
 const originPattern = /^https?:\/\/[^/\s?#]+$/
 const brokerUrlPattern = /^wss?:\/\/[^\s?#]+$/
@@ -117,6 +118,7 @@ const settings = {
     },
   },
   ...artifactSettings,
+  ...spaceSettings,
   log: {
     level: {
       form: { type: 'choice', choices: logLevels },

@@ -12,6 +12,7 @@ import { nearest, readConfigFile } from './config-file.ts'
 import { sectionNames, settingsByName } from './config-keys.ts'
 import type { LogLevel } from './log.ts'
 import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
+import { type SpaceConfig, toSpaceConfig } from './space-settings.ts'
 
 export interface DaemonConfig {
   readonly broker: { readonly url: string | null }
@@ -29,6 +30,7 @@ export interface DaemonConfig {
   readonly disk: { readonly budgetBytes: number | null }
   readonly features: { readonly require: readonly string[] }
   readonly artifacts: ArtifactConfig
+  readonly spaces: SpaceConfig
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
   readonly log: { readonly level: LogLevel }
 }
@@ -192,6 +194,7 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     disk: Object.freeze({ budgetBytes: get<number | null>('disk.budget_bytes') }),
     features: Object.freeze({ require: get<readonly string[]>('features.require') }),
     artifacts: toArtifactConfig(value),
+    spaces: toSpaceConfig(value),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),
   })

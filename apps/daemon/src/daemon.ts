@@ -9,6 +9,7 @@ import type { DestinationStream } from 'pino'
 import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
+import { composeSpaces } from './compose-spaces.ts'
 import { composeVerbs, type VerbParts, type Verbs } from './compose-verbs.ts'
 import type { ConfigSources } from './config.ts'
 import { Health } from './health.ts'
@@ -32,6 +33,7 @@ import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
 import { StorageWatch } from './lifecycle/storage-watch.ts'
 import { type DaemonLog, openLog } from './log.ts'
 import type { Runtime } from './runtime.ts'
+import type { Spaces } from './spaces/spaces.ts'
 import { readVersion } from './version.ts'
 
 /** Where log lines go. */
@@ -153,21 +155,19 @@ export class Daemon {
     const stores = openStores({ home: sources.home, slug: sources.mesh, paths, runtime, closing: this.#closing })
     tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
     const host = this.#checkHost()
+    const shared = { paths, config: this.#config.current, runtime, closing: this.#closing }
     const artifacts: Artifacts = composeArtifacts({
-      paths,
-      config: this.#config.current,
-      runtime,
-      log: this.#log.artifacts,
-      closing: this.#closing,
+      ...{ ...shared, log: this.#log.artifacts },
       disk: () => disk.latest,
       lastKnown: () => lastKnownTime(stores),
     })
+    const spaces = composeSpaces({ ...shared, selfId: stores.identity.meshFile.memberId, log: this.#log.spaces })
     const disk = this.#watchDisk(stores, artifacts)
-    const verbs = this.#composeVerbs({ stores, artifacts }, { disk, host, ephemeral })
+    const verbs = this.#composeVerbs({ stores, artifacts, spaces }, { disk, host, ephemeral })
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
     verbs.publisher.start()
-    await this.#serve({ stores, artifacts, verbs, disk, storage, host, startedAt })
+    await this.#serve({ stores, artifacts, spaces, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
     verbs.sharing.start()
@@ -191,7 +191,7 @@ export class Daemon {
   }
 
   #composeVerbs(
-    stored: Pick<VerbParts, 'stores' | 'artifacts'>,
+    stored: Pick<VerbParts, 'stores' | 'artifacts' | 'spaces'>,
     { disk, host, ephemeral }: { disk: DiskWatch; host: CheckedHost; ephemeral: EphemeralMember },
   ): Verbs {
     const { sources, selfCommand, runtime } = this.#parts
@@ -218,6 +218,7 @@ export class Daemon {
   async #serve(o: {
     stores: Stores
     artifacts: Artifacts
+    spaces: Spaces
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch

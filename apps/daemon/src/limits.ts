@@ -87,6 +87,13 @@ export const artifactsCloseMsMax = 1_500
 /** How long it is not tried again to open a store that could not be opened. */
 export const artifactsReopenMs = 1_000
 
+// ---- spaces --------------------------------------------------------------------------------------------------------
+
+/** The part of the time of a shutdown in which what is under way ends and leases are given up. */
+export const spacesCloseMsMax = 1_500
+/** How long it is not tried again to open a repository that could not be opened. */
+export const spacesReopenMs = 1_000
+
 // ---- operate -------------------------------------------------------------------------------------------------------
 
 /** How long a replaced local token is still good, and how many of them at once. */

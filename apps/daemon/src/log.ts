@@ -22,6 +22,7 @@ export interface DaemonLog {
   readonly publish: Log
   readonly artifacts: Log
   readonly shares: Log
+  readonly spaces: Log
   setLevel(level: LogLevel): void
 }
 
@@ -65,6 +66,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     publish: root.child({ subsystem: 'publish' }),
     artifacts: root.child({ subsystem: 'artifacts' }),
     shares: root.child({ subsystem: 'shares' }),
+    spaces: root.child({ subsystem: 'spaces' }),
   }
   return {
     root,

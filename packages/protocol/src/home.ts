@@ -41,6 +41,9 @@ export interface DaemonPaths {
   readonly artifacts: string
   readonly artifactsDatabase: string
   readonly artifactsObjects: string
+  /** Of the repository of decisions, when it is not said to be elsewhere. */
+  readonly spaces: string
+  readonly spacesRepository: string
   readonly log: string
   /** Why the daemon left the last time, when it left for a reason that a person should know. */
   readonly lastExit: string
@@ -78,6 +81,8 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     artifacts: `${directory}/artifacts`,
     artifactsDatabase: `${directory}/artifacts/registry.db`,
     artifactsObjects: `${directory}/artifacts/objects`,
+    spaces: `${directory}/spaces`,
+    spacesRepository: `${directory}/spaces/decisions.git`,
     log: `${directory}/daemon.log`,
     lastExit: `${directory}/last-exit.json`,
   }

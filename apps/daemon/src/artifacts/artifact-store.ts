@@ -6,7 +6,6 @@
  * 3. A database that refused a write for good is let go and opened anew for the next who asks.
  */
 import { existsSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Registry, RegistryConfig } from '@claudemesh/artifacts'
 import { type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protocol'
 import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
@@ -14,6 +13,7 @@ import { ensurePrivateDirectory } from '@claudemesh/storage'
 import type { ArtifactConfig } from '../artifact-settings.ts'
 import { artifactsCloseMsMax, artifactsHealthMsMax, artifactsReopenMs } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { OnDemand, within } from '../on-demand.ts'
 import type { Runtime } from '../runtime.ts'
 import { toHealthView } from './views.ts'
 
@@ -32,14 +32,19 @@ export interface Finding {
 
 export class ArtifactStore {
   readonly #o: ArtifactStoreOptions
-  #opening: Promise<Registry> | null = null
-  #isOpen = false
-  #refusal: { readonly error: MeshError; readonly atMs: number } | null = null
+  readonly #registry: OnDemand<Registry>
   #latest: Finding | null = null
-  #closed = false
 
   constructor(o: ArtifactStoreOptions) {
     this.#o = o
+    this.#registry = new OnDemand({
+      open: () => this.#open(),
+      close: (registry) => registry.close(),
+      refuse: (cause) => this.#refuse(cause),
+      retryMs: artifactsReopenMs,
+      closeMsMax: artifactsCloseMsMax,
+      monotonicMs: o.runtime.monotonicMs,
+    })
   }
 
   /** Whether there is a store to look after, here or where the configuration says. */
@@ -61,19 +66,18 @@ export class ArtifactStore {
    *   names files of this host, without their names
    */
   async use<T>(run: (registry: Registry) => Promise<T>): Promise<T> {
-    const opening = this.#open()
-    const registry = await opening
+    const registry = await this.#registry.get()
     try {
       return await run(registry)
     } catch (error) {
-      if (error instanceof MeshError && error.code === 'storage_failed') this.#letGo(opening, error)
+      if (error instanceof MeshError && error.code === 'storage_failed') this.#letGo(registry, error)
       throw withoutPaths(error)
     }
   }
 
   /** Looks how the store is; it is opened for that. Never throws. */
   async look(): Promise<ArtifactsHealth> {
-    const registry = await this.#open().catch(() => null)
+    const registry = await this.#registry.get().catch(() => null)
     if (registry === null) return this.#downView()
     const found = (await within(artifactsHealthMsMax, registry.health().then(toHealthView))) ?? this.#downView()
     const sick = found.backends.find(({ healthy }) => !healthy)
@@ -84,45 +88,27 @@ export class ArtifactStore {
 
   /** Looks again if the store was ever needed. It is not waited for one that has yet to be opened. */
   async lookAgain(): Promise<void> {
-    if (this.#latest === null || this.#closed) return
+    if (this.#latest === null || this.#registry.isClosed) return
+    const isOpen = this.#registry.opened !== null
     const looking = this.look()
-    if (this.#isOpen) await looking
+    if (isOpen) await looking
   }
 
-  /** Waits a while for what is under way, and closes; what is not done by then is mended by the next start. */
   async close(): Promise<void> {
-    this.#closed = true
-    const closing = this.#opening?.then(
-      (registry) => registry.close(),
-      () => undefined,
-    )
-    await within(artifactsCloseMsMax, Promise.resolve(closing))
+    await this.#registry.close()
   }
 
-  #open(): Promise<Registry> {
-    if (this.#closed) return Promise.reject(new MeshError('shutting_down'))
-    const { monotonicMs } = this.#o.runtime
-    if (this.#refusal !== null && monotonicMs() - this.#refusal.atMs < artifactsReopenMs) {
-      return Promise.reject(this.#refusal.error)
-    }
-    this.#opening ??= this.#openNow().catch((cause: unknown) => {
-      this.#opening = null
-      const error = unavailable(cause)
-      this.#refusal = { error, atMs: monotonicMs() }
-      this.#latest = { status: 'down', detail: sentence(cause) }
-      this.#o.log.error({ err: cause }, 'artifacts_not_opened')
-      throw error
-    })
-    return this.#opening
+  #refuse(cause: unknown): MeshError {
+    this.#latest = { status: 'down', detail: sentence(cause) }
+    this.#o.log.error({ err: cause }, 'artifacts_not_opened')
+    return unavailable(cause)
   }
 
-  async #openNow(): Promise<Registry> {
+  async #open(): Promise<Registry> {
     const { log } = this.#o
     // Loaded when it is needed, as it takes memory that a daemon without artifacts does not have to spare.
     const { blake3Provider, openRegistry } = await import('@claudemesh/artifacts')
     const registry = await openRegistry(this.#config())
-    this.#refusal = null
-    this.#isOpen = true
     this.#latest = { status: 'ok', detail: null }
     const { name } = blake3Provider
     if (name === 'javascript') log.warn({ provider: name }, 'slow_hash_provider')
@@ -151,25 +137,11 @@ export class ArtifactStore {
     return { status: 'down', registry: null, database: { engine, healthy: false }, backends: [] }
   }
 
-  /** What is under way on the old handle ends as it ends; whoever comes now gets a new one. */
-  #letGo(opening: Promise<Registry>, error: MeshError): void {
-    if (this.#opening !== opening) return
-    this.#opening = null
-    this.#isOpen = false
+  #letGo(registry: Registry, error: MeshError): void {
+    const onNotClosed = (cause: unknown) => this.#o.log.error({ err: cause }, 'artifacts_not_closed')
+    if (!this.#registry.letGo(registry, onNotClosed)) return
     this.#latest = { status: 'down', detail: error.message }
     this.#o.log.error({ err: error }, 'artifacts_let_go')
-    opening.then((old) => old.close()).catch((cause) => this.#o.log.error({ err: cause }, 'artifacts_not_closed'))
-  }
-}
-
-/** What a promise gives; undefined when it takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  const patience = new AbortController()
-  const over = delay(ms, undefined, { signal: patience.signal }).catch(() => undefined)
-  try {
-    return await Promise.race([promise, over])
-  } finally {
-    patience.abort()
   }
 }
 

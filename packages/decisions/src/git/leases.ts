@@ -11,6 +11,7 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { checkSpaceName } from '../event.ts'
 import type { Runtime } from '../runtime.ts'
+import { git } from './git-command.ts'
 import { type GitObject, makeObject } from './git-object.ts'
 import type { ObjectReader } from './object-reader.ts'
 import type { PackWriter, WrittenPack } from './pack-writer.ts'
@@ -98,6 +99,13 @@ export class Leases {
       throw new MeshError('storage_failed', { detail: `${refOf(space)} leads to no lease of ${space}.` })
     }
     return { record, id: found.id }
+  }
+
+  /** The names of all spaces that there was ever a lease of, in order. @throws MeshError `storage_failed` */
+  async spaces(): Promise<readonly string[]> {
+    const { directory } = this.#store.repository
+    const refs = await git(directory, ['for-each-ref', '--format=%(refname)', leaseRefPrefix])
+    return refs.split('\n').flatMap((ref) => (ref === '' ? [] : [ref.slice(leaseRefPrefix.length)]))
   }
 
   /** Whether somebody holds it: not given up, and not past its term and the allowance. */
@@ -209,8 +217,10 @@ export class Leases {
   }
 }
 
+const leaseRefPrefix = 'refs/claudemesh/leases/'
+
 function refOf(space: string): string {
-  return `refs/claudemesh/leases/${space}`
+  return `${leaseRefPrefix}${space}`
 }
 
 function parseRecord(body: Buffer): LeaseRecord | null {

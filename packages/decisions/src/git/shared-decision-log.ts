@@ -120,6 +120,26 @@ export class SharedDecisionLog implements DecisionLog {
     return this.log.pull(remote, (space) => this.#held.get(space)?.lease ?? null)
   }
 
+  /** Whether this process holds the lease of a space, as far as it knows. */
+  holds(space: string): boolean {
+    return this.#held.has(space)
+  }
+
+  /** Takes the lease of a space when nobody else has it. @throws MeshError `invalid_space`, `lease_held`, `lease_lost` */
+  async acquire(space: string): Promise<void> {
+    checkSpaceName(space)
+    const held = await this.#hold(space)
+    if (held instanceof MeshError) throw held
+  }
+
+  /** Gives the lease of a space up; of one that it does not hold, nothing. @throws MeshError what `Leases.release` throws */
+  async release(space: string): Promise<void> {
+    const held = this.#held.get(space)
+    if (held === undefined) return
+    this.#drop(space)
+    await this.log.leases.release(held.lease)
+  }
+
   /** Takes the lease of a space whoever holds it, and logs that. @throws MeshError what `GitDecisionLog.seizeLease` throws */
   async seize(space: string, actor: string): Promise<void> {
     this.#keep(space, await this.log.seizeLease(space, actor, this.#request()))
