@@ -68,6 +68,12 @@ export const eventsKeptMax = 100_000
 /** Rows of inbox or events that one step of retention removes in one transaction. */
 export const retentionRowsMax = 512
 
+// ---- paced work ----------------------------------------------------------------------------------------------------
+
+/** Retries: full jitter over a delay that doubles from the base to the cap. */
+export const workBackoffMsBase = 500
+export const workBackoffMsCap = 60_000
+
 // ---- artifacts -----------------------------------------------------------------------------------------------------
 
 /** How long the store of artifacts may take to say how it is. */
@@ -286,6 +292,3 @@ export const shareBlobsAtOnceMax = 4
 /** Files of a directory that is shared: those taken in at once, and those it may have. */
 export const ingestFilesAtOnce = 64
 export const sharedDirectoryFilesMax = 50_000
-/** Retries: full jitter over a delay that doubles from the base to the cap. */
-export const shareBackoffMsBase = 500
-export const shareBackoffMsCap = 60_000

@@ -10,7 +10,7 @@ import { crashPoint } from '@claudemesh/storage'
 import type { InboxRow } from '../inbox/inbox.ts'
 import { offersPerRound } from '../limits.ts'
 import type { Log } from '../log.ts'
-import { PacedWork } from './paced-work.ts'
+import { PacedWork } from '../paced-work.ts'
 import { loadLibrary, type ShareStore } from './share-store.ts'
 
 export interface OfferTakerOptions {

@@ -7,7 +7,7 @@ import { crashPoint } from '@claudemesh/storage'
 import type { NewEvent } from '../events/events.ts'
 import { publishBatchMax } from '../limits.ts'
 import type { Log } from '../log.ts'
-import { PacedWork } from './paced-work.ts'
+import { PacedWork } from '../paced-work.ts'
 import type { ShareStore } from './share-store.ts'
 import { toShareView } from './views.ts'
 

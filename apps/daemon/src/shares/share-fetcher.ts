@@ -10,10 +10,10 @@ import { MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
 import { sharesPerRound } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { PacedWork } from '../paced-work.ts'
 import type { Runtime } from '../runtime.ts'
 import type { BlobRelay } from './blob-relay.ts'
 import { Downloader } from './downloader.ts'
-import { PacedWork } from './paced-work.ts'
 import type { ShareRoom, ShareStore } from './share-store.ts'
 
 export interface ShareFetcherOptions {

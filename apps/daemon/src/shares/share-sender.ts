@@ -13,9 +13,9 @@ import { type Destination, type ErrorCode, MeshError, type SendRequest, type Sha
 import { crashPoint } from '@claudemesh/storage'
 import { sharesPerRound } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { PacedWork } from '../paced-work.ts'
 import type { Runtime } from '../runtime.ts'
 import type { BlobRelay } from './blob-relay.ts'
-import { PacedWork } from './paced-work.ts'
 import type { ShareStore } from './share-store.ts'
 import { Uploader } from './uploader.ts'
 

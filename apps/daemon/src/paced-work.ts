@@ -3,9 +3,9 @@
  * a growing delay when a round failed. Nothing is lost by a failed round: what is to be done is in a store.
  */
 import { MeshError } from '@claudemesh/protocol'
-import { backoffCeilingMs } from '../backoff.ts'
-import { shareBackoffMsBase, shareBackoffMsCap } from '../limits.ts'
-import type { Log } from '../log.ts'
+import { backoffCeilingMs } from './backoff.ts'
+import { workBackoffMsBase, workBackoffMsCap } from './limits.ts'
+import type { Log } from './log.ts'
 
 export interface PacedWorkOptions {
   /**
@@ -76,10 +76,10 @@ export class PacedWork {
     } catch (error) {
       if (signal.aborted) return null
       if (!(error instanceof MeshError)) throw error
-      log.warn({ err: error, work: name, failures: this.#failures + 1 }, 'share_work_failed')
+      log.warn({ err: error, work: name, failures: this.#failures + 1 }, 'work_failed')
       const ceilingMs = backoffCeilingMs({
-        baseMs: shareBackoffMsBase,
-        capMs: shareBackoffMsCap,
+        baseMs: workBackoffMsBase,
+        capMs: workBackoffMsCap,
         attempts: this.#failures,
       })
       this.#failures += 1
