@@ -108,10 +108,10 @@ describe('a file', () => {
     bob.autoFetchBytesMax = 4
     await alice.files.share({ path: fileWith('hello'), to: 'bob' }, null)
     const { shareId } = await bob.receivedShare('received')
-    expect(relay.downloads).toBe(0)
+    expect(relay.starts).toEqual([])
     const [one, other] = await Promise.all([bob.fetcher.fetch(shareId), bob.fetcher.fetch(shareId)])
     expect([one.status, other.fileId]).toEqual(['fetched', one.fileId])
-    expect(relay.downloads).toBe(1)
+    expect(relay.starts).toEqual([0])
   })
 
   test('whose upload and download break goes on', async () => {
@@ -126,6 +126,43 @@ describe('a file', () => {
     await alice.files.share({ path: fileWith(randomBytes(300_000), 'other'), to: 'bob' }, null)
     await eventually('both are there', async () => {
       return (await bob.files.list({ direction: 'received' })).items.every(({ status }) => status === 'fetched')
+    })
+  })
+
+  describe('that is large', () => {
+    /** A share of 6 MiB whose download has broken off in its fifth. */
+    async function brokenOff() {
+      const peers = await twoPeers()
+      const { relay, alice, bob } = peers
+      const bytes = randomBytes(6 * 1024 * 1024)
+      bob.autoFetchBytesMax = -1
+      await alice.files.share({ path: fileWith(bytes), to: 'bob' }, null)
+      const { shareId } = await bob.receivedShare('received')
+      relay.breaksAfter = 5_000_000
+      await expect(bob.fetcher.fetch(shareId)).rejects.toMatchObject({ code: 'broker_unavailable' })
+      return { ...peers, bytes, shareId }
+    }
+
+    test('is fetched from where the one before has come, and is whole', async () => {
+      const { relay, bob, bytes, shareId } = await brokenOff()
+      const { fileId } = await bob.fetcher.fetch(shareId)
+      expect((await bob.read(fileId ?? '')).equals(bytes)).toBe(true)
+      const [first, beginning, rest = 0] = relay.starts
+      expect([first, beginning]).toEqual([0, 0])
+      expect(rest).toBeGreaterThan(4_900_000)
+      expect(relay.starts).toHaveLength(3)
+    })
+
+    test('and whose rest was changed meanwhile is share_corrupt, and nothing of it is kept', async () => {
+      const { relay, bob, bytes, shareId } = await brokenOff()
+      const [[address, whole]] = [...relay.blobs] as [[string, Buffer]]
+      relay.change((blob) => Buffer.concat([blob.subarray(0, -1), Buffer.from([(blob.at(-1) ?? 0) ^ 1])]))
+      await expect(bob.fetcher.fetch(shareId)).rejects.toMatchObject({ code: 'share_corrupt' })
+      const [given] = (await bob.registry.listPackages({ status: 'aborted' })).items
+      expect(await bob.registry.listUploads(given?.packageId ?? '')).toEqual([])
+      relay.blobs.set(address, whole)
+      const { fileId } = await bob.fetcher.fetch(shareId)
+      expect((await bob.read(fileId ?? '')).equals(bytes)).toBe(true)
     })
   })
 

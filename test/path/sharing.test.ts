@@ -262,7 +262,41 @@ describe('sharing', () => {
     expect(findAll(needles, filesIn(mesh.broker.data))).toEqual([])
     expect(findAll(needles, filesIn(alice.home)).length, 'the search finds what is there').toBeGreaterThan(0)
   })
+
+  test('a recipient that is killed with most of a large file on its disk fetches the rest of it, and no more', async () => {
+    // What has come is recorded after each 32 MiB. So large a file is fetched when somebody reads it.
+    const { path, name, text } = makeFile(720_000)
+    await bob.start({ crashAt: 'artifacts.spool.recorded' })
+    const { share_id } = await share(alice, { path, to: 'bob' })
+    await eventually('it is offered', async () => (await listed(bob)).some((each) => each.name === name))
+    const before = await downloadedBytes(mesh)
+    await expect(read(bob, share_id)).rejects.toThrow()
+    await bob.start()
+    await bob.knows(['alice'])
+    expect((await read(bob, share_id)) === text).toBe(true)
+    const fetchedBytes = (await downloadedBytes(mesh)) - before
+    expect(fetchedBytes).toBeGreaterThan(text.length)
+    expect(fetchedBytes).toBeLessThan(text.length + 8_000_000)
+  }, 60_000)
+
+  test('a recipient that is killed when all of a large file has come fetches nothing of it again', async () => {
+    const { path, name, text } = makeFile(100_000)
+    await bob.start({ crashAt: 'daemon.share.content-spooled' })
+    const before = await downloadedBytes(mesh)
+    const { share_id } = await share(alice, { path, to: 'bob' })
+    await eventually('the recipient is dead', () => bob.running.ending?.signal === 'SIGKILL')
+    await bob.start()
+    await fetched(bob, name)
+    expect((await read(bob, share_id)) === text).toBe(true)
+    expect((await downloadedBytes(mesh)) - before).toBeLessThan(text.length * 1.1)
+  })
 })
+
+/** Bytes of blobs that the broker has sent since it was started. */
+async function downloadedBytes({ broker }: TestMesh): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${broker.port}/metrics`)).text()
+  return Number(/^cm_broker_blob_bytes_total\{direction="download"\} (\d+)$/m.exec(text)?.[1] ?? 0)
+}
 
 /** What readers of events were told of a share. */
 function announced(member: TestMember, name: string): readonly string[] {

@@ -11,7 +11,8 @@ export class MemoryRelay implements BlobRelay {
   readonly recipients = new Map<string, readonly string[]>()
   /** Bytes of an upload or download after which it breaks; null: it does not. */
   breaksAfter: number | null = null
-  downloads = 0
+  /** Where each download began. */
+  readonly starts: number[] = []
 
   async upload({ address, sizeBytes, recipients, read }: BlobToUpload): Promise<void> {
     this.recipients.set(address, recipients)
@@ -29,7 +30,7 @@ export class MemoryRelay implements BlobRelay {
   }
 
   async *download({ address, start }: BlobToDownload): AsyncGenerator<Uint8Array> {
-    this.downloads += 1
+    this.starts.push(start)
     const held = this.blobs.get(address)
     if (held === undefined) throw new MeshError('blob_not_found')
     for (let at = start; at < held.length; at += 10_000) {

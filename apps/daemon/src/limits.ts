@@ -214,7 +214,7 @@ export const relayConnectionsMax = 8
 export const relayConnectMsMax = 10_000
 /** From the last byte sent to the answer: the broker may have to bring a large blob to a bucket first. */
 export const relayAnswerMsMax = 120_000
-/** Between two bytes of a blob that comes. */
+/** Between two bytes of a blob that comes: then it goes on over another connection. */
 export const relaySilenceMsMax = 30_000
 /** Attempts of one transfer in a row that moved nothing. */
 export const relayAttemptsMax = 10
@@ -289,6 +289,8 @@ export const sharesPerRound = 64
 export const offersPerRound = 32
 /** Blobs of one share that are sealed and uploaded at once. */
 export const shareBlobsAtOnceMax = 4
+/** A content of so many bytes is not fetched from its beginning again after a restart; a smaller one is. */
+export const resumedContentBytesMin = 4 * 1024 * 1024
 /** Files of a directory that is shared: those taken in at once, and those it may have. */
 export const ingestFilesAtOnce = 64
 export const sharedDirectoryFilesMax = 50_000

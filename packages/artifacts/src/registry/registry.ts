@@ -101,6 +101,10 @@ export class Registry {
     return this.#parts.uploads.status(...o)
   }
 
+  listUploads(...o: Parameters<Uploads['list']>) {
+    return this.#parts.uploads.list(...o)
+  }
+
   appendUpload(...o: Parameters<Uploads['append']>) {
     return this.#parts.uploads.append(...o)
   }

@@ -60,7 +60,8 @@ async function* source(bytes: Uint8Array, pieceBytes = bytes.length): AsyncItera
 async function openAll({ key, blob }: Vector): Promise<{ opened: Buffer; fault: unknown }> {
   const chunks: Uint8Array[] = []
   try {
-    for await (const chunk of openBlob(key, source(blob, 10_007))) chunks.push(chunk)
+    for await (const chunk of openBlob({ key, read: (start) => source(blob.subarray(start), 10_007) }))
+      chunks.push(chunk)
     return { opened: Buffer.concat(chunks), fault: null }
   } catch (fault) {
     return { opened: Buffer.concat(chunks), fault }

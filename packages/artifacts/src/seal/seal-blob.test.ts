@@ -20,6 +20,16 @@ function seal(secret: BlobSecret, bytes: Uint8Array, offset = 0): Promise<Buffer
   return read(sealBlob({ secret, sizeBytes: bytes.length, read: slice, offset }))
 }
 
+/** What a blob opens to, from a byte of its content on. */
+function opening(
+  key: Uint8Array,
+  blob: Uint8Array,
+  o: { readonly offset?: number; readonly pieceBytes?: number } = {},
+) {
+  const { offset = 0, pieceBytes } = o
+  return openBlob({ key, offset, read: (start) => source(blob.subarray(start), pieceBytes) })
+}
+
 const sizes = [0, 1, chunkBytes - 1, chunkBytes, chunkBytes + 1, 2 * chunkBytes, 3 * chunkBytes + 12_345]
 const corrupt = { code: 'share_corrupt', status: 502 }
 
@@ -29,7 +39,7 @@ describe('a sealed blob', () => {
     const secret = newBlobSecret()
     const blob = await seal(secret, bytes)
     expect(blob.length).toBe(sealedSize(size))
-    expect((await read(openBlob(secret.key, source(blob, 777)))).equals(bytes)).toBe(true)
+    expect((await read(opening(secret.key, blob, { pieceBytes: 777 }))).equals(bytes)).toBe(true)
   })
 
   test('of equal contents is another each time', async () => {
@@ -60,6 +70,26 @@ describe('a sealed blob', () => {
     }
   })
 
+  test('is opened from any byte of its content on, reading only its beginning and what is needed for it', async () => {
+    const secret = newBlobSecret()
+    for (const size of sizes.filter((size) => size > 0)) {
+      const bytes = randomBytes(size)
+      const blob = await seal(secret, bytes)
+      const edges = [1, chunkBytes, 2 * chunkBytes, size].flatMap((edge) => [edge - 1, edge, edge + 1])
+      for (const offset of edges.filter((offset) => offset < size)) {
+        const starts: number[] = []
+        const from = (start: number) => {
+          starts.push(start)
+          return source(blob.subarray(start))
+        }
+        const rest = await read(openBlob({ key: secret.key, read: from, offset }))
+        expect(rest.equals(bytes.subarray(offset)), `${size} from ${offset}`).toBe(true)
+        const first = Math.floor(offset / chunkBytes)
+        expect(starts).toEqual(first === 0 ? [0] : [0, blobNonceBytes + first * sealedChunkBytes])
+      }
+    }
+  })
+
   test.each([-1, 0.5, sealedSize(10) + 1])('does not go on at %d', async (offset) => {
     await expect(seal(newBlobSecret(), randomBytes(10), offset)).rejects.toThrow(RangeError)
   })
@@ -77,7 +107,7 @@ describe('a sealed blob', () => {
       for await (const part of sealBlob({ secret, sizeBytes: 3 * chunkBytes, read })) given.push(part)
     }
     await expect(sealing()).rejects.toMatchObject({ code: 'size_mismatch' })
-    await expect(read(openBlob(secret.key, source(Buffer.concat(given))))).rejects.toMatchObject(corrupt)
+    await expect(read(opening(secret.key, Buffer.concat(given)))).rejects.toMatchObject(corrupt)
   })
 })
 
@@ -85,7 +115,7 @@ describe('a blob that was tampered with does not open', () => {
   const secret = newBlobSecret()
   const bytes = randomBytes(2 * chunkBytes + 100)
   const whole = seal(secret, bytes)
-  const opening = (blob: Uint8Array, key = secret.key) => read(openBlob(key, source(blob)))
+  const openAll = (blob: Uint8Array, key = secret.key) => read(opening(key, blob))
   const position = fc.nat({ max: sealedSize(bytes.length) - 1 })
 
   test('with any bit flipped', async () => {
@@ -94,7 +124,7 @@ describe('a blob that was tampered with does not open', () => {
       fc.asyncProperty(position, fc.nat(7), async (index, bit) => {
         const flipped = Buffer.from(blob)
         flipped.writeUInt8(flipped.readUInt8(index) ^ (1 << bit), index)
-        await expect(opening(flipped)).rejects.toMatchObject(corrupt)
+        await expect(openAll(flipped)).rejects.toMatchObject(corrupt)
       }),
       { numRuns: 60 },
     )
@@ -103,10 +133,10 @@ describe('a blob that was tampered with does not open', () => {
   test('cut anywhere', async () => {
     const blob = await whole
     const edges = [0, 1, blobNonceBytes, blobNonceBytes + 16, blobNonceBytes + sealedChunkBytes, blob.length - 1]
-    for (const length of edges) await expect(opening(blob.subarray(0, length))).rejects.toMatchObject(corrupt)
+    for (const length of edges) await expect(openAll(blob.subarray(0, length))).rejects.toMatchObject(corrupt)
     await fc.assert(
       fc.asyncProperty(position, async (length) => {
-        await expect(opening(blob.subarray(0, length))).rejects.toMatchObject(corrupt)
+        await expect(openAll(blob.subarray(0, length))).rejects.toMatchObject(corrupt)
       }),
       { numRuns: 60 },
     )
@@ -116,11 +146,11 @@ describe('a blob that was tampered with does not open', () => {
     const blob = await whole
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (rest) => {
-        await expect(opening(Buffer.concat([blob, rest]))).rejects.toMatchObject(corrupt)
+        await expect(openAll(Buffer.concat([blob, rest]))).rejects.toMatchObject(corrupt)
       }),
       { numRuns: 30 },
     )
-    await expect(opening(Buffer.concat([blob, blob.subarray(blobNonceBytes)]))).rejects.toMatchObject(corrupt)
+    await expect(openAll(Buffer.concat([blob, blob.subarray(blobNonceBytes)]))).rejects.toMatchObject(corrupt)
   })
 
   test('with chunks at other places, left out or repeated', async () => {
@@ -132,13 +162,13 @@ describe('a blob that was tampered with does not open', () => {
     })
     if (a === undefined || b === undefined || c === undefined) throw new Error('the blob has three chunks')
     for (const chunks of [[b, a, c], [a, c], [b, c], [c], [a, b], [a], [a, a, b, c], [a, b, b, c], [a, b, c, c]]) {
-      await expect(opening(Buffer.concat([nonce, ...chunks]))).rejects.toMatchObject(corrupt)
+      await expect(openAll(Buffer.concat([nonce, ...chunks]))).rejects.toMatchObject(corrupt)
     }
-    expect((await opening(Buffer.concat([nonce, a, b, c]))).equals(bytes)).toBe(true)
+    expect((await openAll(Buffer.concat([nonce, a, b, c]))).equals(bytes)).toBe(true)
   })
 
   test('under another key', async () => {
-    await expect(opening(await whole, newBlobSecret().key)).rejects.toMatchObject(corrupt)
+    await expect(openAll(await whole, newBlobSecret().key)).rejects.toMatchObject(corrupt)
   })
 
   test('and gives nothing that is not at its place before that is noticed', async () => {
@@ -146,7 +176,7 @@ describe('a blob that was tampered with does not open', () => {
     blob.writeUInt8(blob.readUInt8(blob.length - 1) ^ 1, blob.length - 1)
     const given: Uint8Array[] = []
     const all = async () => {
-      for await (const chunk of openBlob(secret.key, source(blob))) given.push(chunk)
+      for await (const chunk of opening(secret.key, blob)) given.push(chunk)
     }
     await expect(all()).rejects.toMatchObject(corrupt)
     expect(Buffer.concat(given).equals(bytes.subarray(0, 2 * chunkBytes))).toBe(true)
@@ -176,7 +206,7 @@ describe('a source', () => {
     const { state, give } = counting()
     const blob = sealBlob({ secret, sizeBytes: pieces * pieceBytes, read: give })
     let opened = 0
-    for await (const chunk of openBlob(secret.key, blob)) {
+    for await (const chunk of openBlob({ key: secret.key, read: () => blob })) {
       for (const at of [0, chunk.length - 1]) expect(chunk[at]).toBe(Math.floor((opened + at) / pieceBytes))
       opened += chunk.length
       // One chunk is held back on either side, to know whether it is the last.
@@ -188,7 +218,8 @@ describe('a source', () => {
   test('is told when its reader stops', async () => {
     const { state, give } = counting()
     const secret = newBlobSecret()
-    for await (const _ of openBlob(secret.key, sealBlob({ secret, sizeBytes: pieces * pieceBytes, read: give }))) break
+    const blob = sealBlob({ secret, sizeBytes: pieces * pieceBytes, read: give })
+    for await (const _ of openBlob({ key: secret.key, read: () => blob })) break
     expect(state.closed).toBe(true)
     expect(state.given).toBeLessThan(pieces)
   })

@@ -54,5 +54,10 @@ export function sealedSize(sizeBytes: number): number {
   return blobNonceBytes + sizeBytes + chunkCount(sizeBytes) * tagBytes
 }
 
+/** Where in a blob the chunk with this number begins. */
+export function sealedBytesBefore(number: number): number {
+  return blobNonceBytes + number * sealedChunkBytes
+}
+
 /** ChaCha20-Poly1305 authenticates nothing beside a chunk: its place is in the nonce. */
 export const associatedData = new Uint8Array(0)

@@ -29,8 +29,12 @@ export const uploadsCases: readonly RegistryCase[] = [
       await append(registry, uploadId, 5, hello.subarray(5, 6), hello.subarray(6))
       assert.equal((await registry.uploadStatus(uploadId)).offset, hello.length)
 
-      const file = await registry.completeUpload(uploadId, { actor })
+      assert.deepEqual(await registry.listUploads(packageId), [await registry.uploadStatus(uploadId)])
+
+      const file = await registry.completeUpload(uploadId, { actor, annotations: { from: 'pieces' } })
       assert.deepEqual(await registry.completeUpload(uploadId, { actor }), file, 'asked again')
+      assert.deepEqual((await registry.findFile(file.fileId)).annotations, { from: 'pieces' })
+      assert.deepEqual(await registry.listUploads(packageId), [])
       assert.deepEqual([file.contentAddress, file.relativePath], [helloAddress, 'a/large.bin'])
       assert.deepEqual(await read((await registry.getFile(file.fileId)).body), hello)
       await assert.rejects(registry.uploadStatus(uploadId), code('upload_not_found'))
@@ -68,6 +72,11 @@ export const uploadsCases: readonly RegistryCase[] = [
       await assert.rejects(registry.completeUpload(other.uploadId, { actor }), code('digest_mismatch'))
       await assert.rejects(registry.uploadStatus(other.uploadId), code('upload_not_found'))
       assert.equal((await registry.stats()).objects, 0)
+
+      const sha256 = await registry.createUpload(packageId, place)
+      await append(registry, sha256.uploadId, 0, hello)
+      const announced = { actor, expectedSha256: '0'.repeat(64) }
+      await assert.rejects(registry.completeUpload(sha256.uploadId, announced), code('digest_mismatch'))
 
       const right = formatContentAddress(digestBytes(hello).sha256)
       const third = await registry.createUpload(packageId, { ...place, expected: right })

@@ -27,6 +27,12 @@ export async function findUpload(session: Session, uploadId: string): Promise<Up
   return row ?? null
 }
 
+const selectOfPackage = `SELECT ${columns} FROM uploads WHERE package_id = $1 ORDER BY upload_id`
+
+export function listUploadsOf(session: Session, packageId: string): Promise<readonly UploadRow[]> {
+  return session.query<UploadRow>(selectOfPackage, [packageId])
+}
+
 const selectCount = 'SELECT count(*) AS uploads FROM uploads'
 
 export async function countUploads(session: Session): Promise<number> {

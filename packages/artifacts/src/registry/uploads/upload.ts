@@ -1,7 +1,8 @@
 /** An upload as callers and the data plane see it. */
 import { ArtifactError } from '../../artifact-error.ts'
 import type { UploadSoFar } from '../../dataplane/spi.ts'
-import { type ContentAddress, toDigest } from '../../identity/content-address.ts'
+import { type ContentAddress, formatContentAddress, toDigest } from '../../identity/content-address.ts'
+import type { DigestPair } from '../../identity/dual-digest.ts'
 import type { FilePlace } from '../ingest/placing.ts'
 import { invalid } from '../input.ts'
 import type { UploadRow } from './statements.ts'
@@ -11,6 +12,12 @@ export interface NewUpload extends Pick<FilePlace, 'relativePath' | 'mediaType' 
   readonly sizeBytes?: number
   /** Which bytes they will be; others are `digest_mismatch`. */
   readonly expected?: ContentAddress
+}
+
+/** What is said of an upload when all of it is here. */
+export interface Completion extends Pick<FilePlace, 'annotations' | 'actor'> {
+  /** SHA-256 of the bytes, lower-case hexadecimal digits; others are `digest_mismatch`. */
+  readonly expectedSha256?: string
 }
 
 export interface Upload {
@@ -59,6 +66,18 @@ export function offsetMismatch(row: UploadRow, why: string): ArtifactError {
     detail: `${offset} bytes are here${sizeBytes === null ? '' : ` of ${sizeBytes}`}: ${why}.`,
     data: { offset },
   })
+}
+
+/** What is wrong with bytes that are not those that were announced; null: nothing. */
+export function mismatchOf(
+  { expected }: UploadRow,
+  { primary, sha256, expectedSha256 = sha256.hex }: DigestPair & { readonly expectedSha256: string | undefined },
+): ArtifactError | null {
+  const address = formatContentAddress(primary)
+  const isExpected = (expected === null || expected === address) && expectedSha256 === sha256.hex
+  if (isExpected) return null
+  const detail = `The bytes are those of ${address} and sha256:${sha256.hex}, which is not what was announced.`
+  return new ArtifactError('digest_mismatch', { detail })
 }
 
 /** @throws ArtifactError `invalid_request`, `too_large` */

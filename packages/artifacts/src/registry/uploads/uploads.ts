@@ -16,7 +16,6 @@ import type { DataPlane } from '../../dataplane/spi.ts'
 import type { Tx } from '../../db/spi.ts'
 import type { EventLog } from '../../events/event-log.ts'
 import { formatContentAddress, parseContentAddress } from '../../identity/content-address.ts'
-import type { DigestPair } from '../../identity/dual-digest.ts'
 import { awaitReader } from '../../identity/early-errors.ts'
 import type { Runtime } from '../../runtime.ts'
 import { answersMsMax } from '../answers/idempotency.ts'
@@ -31,15 +30,18 @@ import {
   findUpload,
   insertUpload,
   listUploadIds,
+  listUploadsOf,
   setComplete,
   setOffset,
   type UploadRow,
 } from './statements.ts'
 import {
   ageMsMax,
+  type Completion,
   checkSize,
   expiryOf,
   idleMsMax,
+  mismatchOf,
   type NewUpload,
   offsetMismatch,
   soFar,
@@ -114,6 +116,13 @@ export class Uploads {
     return toUpload(await this.#require(uploadId))
   }
 
+  /** The uploads under way into a package, those that were begun first in front. */
+  async list(packageId: string): Promise<readonly Upload[]> {
+    const rows = await this.#log.read((session) => listUploadsOf(session, packageId))
+    const now = this.#runtime.now()
+    return rows.map(toUpload).filter(({ expiresAt }) => expiresAt > now)
+  }
+
   /**
    * Appends what a source gives. What came before the source failed stays, and the status tells how much.
    *
@@ -145,11 +154,11 @@ export class Uploads {
    * @throws ArtifactError `upload_not_found`, `upload_busy`; `upload_offset_mismatch`: bytes are missing; `digest_mismatch`:
    *   the upload has ended; what `ingestFile` throws of packages and paths
    */
-  async complete(uploadId: string, o: { readonly actor: string }): Promise<IngestedFile> {
+  async complete(uploadId: string, o: Completion): Promise<IngestedFile> {
     return this.#slots.use(() =>
       this.#alone(uploadId, async () => {
         const row = await this.#find(uploadId)
-        return row === null ? this.#findAnswer(uploadId) : this.#complete(row, o.actor)
+        return row === null ? this.#findAnswer(uploadId) : this.#complete(row, o)
       }),
     )
   }
@@ -196,16 +205,21 @@ export class Uploads {
     if (!isKnown) throw ended()
   }
 
-  async #complete(row: UploadRow, actor: string): Promise<IngestedFile> {
+  async #complete(row: UploadRow, { expectedSha256, ...named }: Completion): Promise<IngestedFile> {
     const uploadId = row.upload_id
     const upload = soFar(row)
     if (row.size_bytes !== null && row.size_bytes !== row.next_offset) throw offsetMismatch(row, 'bytes are missing')
-    const place = { relativePath: row.relative_path, mediaType: row.media_type, actor, key: keyOf(uploadId) }
+    const place = { relativePath: row.relative_path, mediaType: row.media_type, ...named, key: keyOf(uploadId) }
     const wanted = await this.#placing.prepare(row.package_id, place)
     await this.#log.submit({ run: (tx) => setComplete(tx, uploadId) })
     const digests = await this.#plane.digestUpload(upload)
     const address = formatContentAddress(digests.primary)
-    await this.#assertExpected(row, digests)
+    const mismatch = mismatchOf(row, { ...digests, expectedSha256 })
+    if (mismatch !== null) {
+      // Its bytes never become others.
+      await this.#drop(uploadId)
+      throw mismatch
+    }
     const receipt = await this.#plane.publishUpload(upload, { address })
     crashPoint('artifacts.upload.published')
     const file = await this.#placing.commit(wanted, {
@@ -220,14 +234,6 @@ export class Uploads {
     crashPoint('artifacts.upload.committed')
     await this.#plane.dropUpload(uploadId)
     return file
-  }
-
-  async #assertExpected(row: UploadRow, { primary }: DigestPair): Promise<void> {
-    const address = formatContentAddress(primary)
-    if (row.expected === null || row.expected === address) return
-    // Its bytes never become others.
-    await this.#drop(row.upload_id)
-    throw new ArtifactError('digest_mismatch', { detail: `The bytes are those of ${address}, not of ${row.expected}.` })
   }
 
   /** What was answered when the upload was completed. @throws ArtifactError `upload_not_found` */
