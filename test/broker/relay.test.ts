@@ -4,8 +4,10 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { BrokerConfig } from '../../apps/broker/src/config.ts'
+import { silentLog } from '../../apps/broker/src/log.ts'
+import { systemRuntime } from '../../apps/broker/src/runtime.ts'
 import {
   awaitOffset,
   type Blob,
@@ -21,9 +23,10 @@ import { startBroker } from '../support/raw-broker.ts'
 import { exchange, readAnswers } from '../support/raw-http.ts'
 import { RawMember } from '../support/raw-member.ts'
 import { RawMesh } from '../support/raw-mesh.ts'
+import { recordingLog } from '../support/recording-log.ts'
 
-async function startMesh(overrides: Partial<BrokerConfig> = {}) {
-  const broker = await startBroker({ jobIntervalMs: 20, ...overrides })
+async function startMesh(overrides: Partial<BrokerConfig> = {}, log = silentLog()) {
+  const broker = await startBroker({ jobIntervalMs: 20, ...overrides }, systemRuntime(), log)
   const mesh = new RawMesh()
   const people = { bob: mesh.join('bob'), carol: mesh.join('carol') }
   const alice = await RawMember.connect(broker.url, mesh.founder)
@@ -165,7 +168,6 @@ describe('is refused, and nothing is kept of it:', () => {
 
   test('a ticket whose time is over, and one of a member that was revoked since', async () => {
     let ahead = 0
-    const { systemRuntime } = await import('../../apps/broker/src/runtime.ts')
     const runtime = { ...systemRuntime(), now: () => Date.now() + ahead }
     const { url, httpUrl } = await startBroker({}, runtime)
     const mesh = new RawMesh()
@@ -306,21 +308,85 @@ test('a blob whose bytes somebody removed ends when it is asked for, and can be 
   expect(Buffer.from(await response.arrayBuffer()).equals(blob.bytes)).toBe(true)
 })
 
-test('no ticket is in the database or in the log', async () => {
-  const { httpUrl, people, alice, bob, data, close } = await startMesh({ logLevel: 'trace' })
-  const blob = randomBlob(10_000)
+describe('a transfer that stalls is ended:', () => {
+  beforeEach(() => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }))
+  afterEach(() => vi.useRealTimers())
+
+  test('an upload within a minute, and it goes on from what had come', async () => {
+    const { httpUrl, people, alice } = await startMesh()
+    const blob = randomBlob(500_000)
+    const ticket = await uploadTicket(alice, blob, [people.bob])
+    const hanging = sendHead(httpUrl, blob, { ticket, length: blob.bytes.length })
+    const answer: Buffer[] = []
+    hanging.on('data', (chunk: Buffer) => answer.push(chunk))
+    hanging.write(blob.bytes.subarray(0, 100_000))
+    await eventually('the bytes have come', async () => (await transferred(httpUrl, 'upload')) === 100_000)
+    // They came in the first half minute, and nothing in the second.
+    vi.advanceTimersByTime(60_000)
+    await eventually('it is answered', () => /^HTTP\/1.1 408 .*request_timeout/s.test(Buffer.concat(answer).toString()))
+    await awaitOffset(httpUrl, blob, { ticket, offset: 100_000 })
+    expect((await patch(httpUrl, blob, { ticket, from: 100_000 })).status).toBe(201)
+    hanging.destroy()
+  })
+
+  test('a download whose reader reads no more', async () => {
+    const { httpUrl, people, alice, bob } = await startMesh()
+    const blob = randomBlob(32_000_000)
+    await putBlob(httpUrl, blob, await uploadTicket(alice, blob, [people.bob]))
+    const { hostname, port } = new URL(httpUrl)
+    const socket = connect(Number(port), hostname).pause()
+    socket.on('error', () => undefined)
+    const authorization = `Authorization: Bearer ${await downloadTicket(bob, blob)}`
+    socket.write(`GET /v1/blobs/${blob.address} HTTP/1.1\r\nHost: ${hostname}\r\n${authorization}\r\n\r\n`)
+    let before = -1
+    await eventually('nothing moves any more', async () => {
+      const bytes = await transferred(httpUrl, 'download')
+      const isStill = bytes > 0 && bytes === before
+      before = bytes
+      return isStill
+    })
+    vi.advanceTimersByTime(60_000)
+    const ended = /^cm_broker_blob_transfers_total\{direction="download",result="broken"\} 1$/m
+    await eventually('it is ended', async () => ended.test(await metricsOf(httpUrl)))
+    socket.destroy()
+  })
+})
+
+test('no ticket is in the database or in the log, whatever goes wrong', async () => {
+  const { log, lines } = recordingLog('trace')
+  const { httpUrl, people, alice, bob, data, close } = await startMesh({}, log)
+  const blob = randomBlob(1_000_000)
   const upload = await uploadTicket(alice, blob, [people.bob])
+  await requestBlob(httpUrl, blob.address, { method: 'PUT', ticket: upload, body: randomBlob(1_000_000).bytes })
+  await requestBlob(httpUrl, blob.address, { method: 'GET', ticket: upload })
+  await breakUpload(httpUrl, blob, { ticket: upload, bytes: 700_000 })
+  await awaitOffset(httpUrl, blob, { ticket: upload, offset: 700_000 })
   await putBlob(httpUrl, blob, upload)
   const ticket = await downloadTicket(bob, blob)
+  rmSync(join(data, 'blobs/objects/blake3'), { recursive: true })
+  await requestBlob(httpUrl, blob.address, { method: 'GET', ticket })
   await close()
   const db = new BetterSqlite3(join(data, 'broker.db'))
   const dump = db.serialize().toString('latin1')
   db.close()
+  const logged = JSON.stringify(lines)
+  expect(logged).toContain('blob_missing')
   for (const secret of [upload, ticket].flatMap((text) => text.split('.'))) {
     expect(dump.includes(secret)).toBe(false)
     expect(dump.includes(createHash('sha256').update(secret).digest('hex'))).toBe(false)
+    expect(logged.includes(secret)).toBe(false)
   }
 })
+
+async function metricsOf(httpUrl: string): Promise<string> {
+  return (await fetch(`${httpUrl}/metrics`)).text()
+}
+
+/** Bytes of blobs that went over the wire. */
+async function transferred(httpUrl: string, direction: 'upload' | 'download'): Promise<number> {
+  const line = new RegExp(`^cm_broker_blob_bytes_total\\{direction="${direction}"\\} (\\d+)$`, 'm')
+  return Number(line.exec(await metricsOf(httpUrl))?.[1] ?? 0)
+}
 
 function patch(httpUrl: string, blob: Blob, o: { ticket: string; from: number; to?: number }): Promise<Response> {
   return requestBlob(httpUrl, blob.address, {

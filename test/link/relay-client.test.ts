@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { ContentAddress } from '@claudemesh/artifacts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BrokerConfig } from '../../apps/broker/src/config.ts'
-import { RelayClient } from '../../apps/daemon/src/relay/relay-client.ts'
+import { RelayClient, type RelayClientOptions } from '../../apps/daemon/src/relay/relay-client.ts'
 import { MeshError, type Operation, type RequestParams, type RequestResult } from '../../packages/protocol/src/index.ts'
 import { type Blob, putBlob, randomBlob, uploadTicket } from '../support/blobs.ts'
 import { eventually } from '../support/eventually.ts'
@@ -47,21 +47,23 @@ async function openPair(overrides: Partial<BrokerConfig> = {}) {
   const broker = await startBroker({ jobIntervalMs: 50, ...overrides })
   const mesh = new RawMesh()
   const bobIdentity = mesh.join('bob')
-  const client = (identity: MemberIdentity, url = broker.url) => {
+  const client = (identity: MemberIdentity, url = broker.url, o: Partial<RelayClientOptions> = {}) => {
     const link = new RawLink(() => broker.url, identity)
-    return clientOf(link, url)
+    return clientOf(link, url, o)
   }
   // Whoever is a recipient has said hello once.
   await RawMember.connect(broker.url, bobIdentity)
   return { broker, mesh, bobIdentity, client, alice: client(mesh.founder), bob: client(bobIdentity) }
 }
 
-function clientOf(link: RawLink, brokerUrl: string): RelayClient {
+function clientOf(link: RawLink, brokerUrl: string, o: Partial<RelayClientOptions> = {}): RelayClient {
   const client = new RelayClient({
     brokerUrl,
     request: (op, params) => link.request(op, params),
+    silenceMsMax: 30_000,
     random: Math.random,
     log: recordingLog().log,
+    ...o,
   })
   onTestFinished(() => client.close())
   return client
@@ -110,6 +112,39 @@ describe('over a network that breaks', () => {
     const bob = client(bobIdentity, cutter.url)
     expect((await collect(bob, blob, 0)).equals(blob.bytes)).toBe(true)
     expect(cutter.connections).toBeGreaterThan(4)
+  })
+
+  test('a download over which no byte comes any more goes on over another connection', async () => {
+    const { broker, bobIdentity, alice, client } = await openPair()
+    const cutter = await TcpCutter.start(Number(new URL(broker.httpUrl).port))
+    const blob = randomBlob(4_000_000)
+    await alice.upload(toUpload(blob, [bobIdentity]), { signal: never })
+    cutter.stallAfterBytes = 1_500_000
+    const bob = client(bobIdentity, cutter.url, { silenceMsMax: 300 })
+    expect((await collect(bob, blob, 0)).equals(blob.bytes)).toBe(true)
+    expect(cutter.connections).toBeGreaterThan(2)
+  })
+
+  test('no ticket is in the log, however often that happens', async () => {
+    const { broker, bobIdentity, alice } = await openPair()
+    const cutter = await TcpCutter.start(Number(new URL(broker.httpUrl).port))
+    const blob = randomBlob(16_000_000)
+    await alice.upload(toUpload(blob, [bobIdentity]), { signal: never })
+    cutter.cutAfterBytes = 900_000
+    const { log, lines } = recordingLog('trace')
+    const link = new RawLink(() => broker.url, bobIdentity)
+    const tickets: string[] = []
+    const request: RelayClientOptions['request'] = async (op, params) => {
+      const result = await link.request(op, params)
+      if ('ticket' in result) tickets.push(result.ticket)
+      return result
+    }
+    await collect(clientOf(link, cutter.url, { request, log }), blob, 0)
+    expect(tickets.length).toBeGreaterThan(1)
+    expect(lines.map(({ msg }) => msg)).toContain('blob_attempt_failed')
+    for (const secret of tickets.flatMap((ticket) => ticket.split('.'))) {
+      expect(JSON.stringify(lines)).not.toContain(secret)
+    }
   })
 
   test('what moves nothing is given up, as something that can be tried later', async () => {

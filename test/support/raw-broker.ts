@@ -7,7 +7,7 @@ import { Broker } from '../../apps/broker/src/broker.ts'
 import { soleNode } from '../../apps/broker/src/cluster/cluster.ts'
 import { type BrokerConfig, loadConfig } from '../../apps/broker/src/config.ts'
 import { rateWindowMs } from '../../apps/broker/src/limits.ts'
-import { silentLog } from '../../apps/broker/src/log.ts'
+import { type Log, silentLog } from '../../apps/broker/src/log.ts'
 import { type Runtime, systemRuntime } from '../../apps/broker/src/runtime.ts'
 import { SqliteStore } from '../../apps/broker/src/store/sqlite/sqlite-store.ts'
 import { scratchDirectory } from './scratch-directory.ts'
@@ -25,6 +25,7 @@ export interface RawBroker {
 export async function startBroker(
   overrides: Partial<BrokerConfig> = {},
   runtime: Runtime = systemRuntime(),
+  log: Log = silentLog(),
 ): Promise<RawBroker> {
   const data = overrides.data ?? join(scratchDirectory(), 'broker')
   mkdirSync(data, { recursive: true, mode: 0o700 })
@@ -37,7 +38,7 @@ export async function startBroker(
     cluster: soleNode(),
     rates,
     runtime,
-    log: silentLog(),
+    log,
     version: '0.0.0',
   })
   let closing: Promise<void> | null = null

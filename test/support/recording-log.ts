@@ -1,8 +1,11 @@
 import pino from 'pino'
 
 /** A log whose lines are kept. */
-export function recordingLog(): { readonly log: pino.Logger; readonly lines: readonly Record<string, unknown>[] } {
+export function recordingLog(level: 'trace' | 'info' = 'info'): {
+  readonly log: pino.Logger
+  readonly lines: readonly Record<string, unknown>[]
+} {
   const lines: Record<string, unknown>[] = []
-  const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const log = pino({ level }, { write: (line: string) => lines.push(JSON.parse(line)) })
   return { log, lines }
 }

@@ -1,10 +1,11 @@
-/** A network that ends each connection after so many bytes, whichever way they went. */
+/** A network that ends each connection after so many bytes, whichever way they went, or lets no more of it through. */
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 export class TcpCutter {
   readonly url: string
   cutAfterBytes = Number.POSITIVE_INFINITY
+  stallAfterBytes = Number.POSITIVE_INFINITY
   connections = 0
   readonly #server: Server
 
@@ -28,6 +29,7 @@ export class TcpCutter {
         from.on('error', () => undefined)
         from.on('close', () => to.destroy())
         from.on('data', (chunk: Buffer) => {
+          if (bytes > this.stallAfterBytes) return
           bytes += chunk.length
           if (!to.write(chunk)) {
             from.pause()

@@ -1,4 +1,5 @@
 /** Part of the composition root: the client of the broker's relay, loaded when something is shared and not before. */
+import { relaySilenceMsMax } from './limits.ts'
 import type { Link } from './link/link.ts'
 import type { Log } from './log.ts'
 import type { RelayClient } from './relay/relay-client.ts'
@@ -20,7 +21,8 @@ export function composeRelay(o: {
   let opening: Promise<RelayClient> | null = null
   const client = () => {
     opening ??= import('./relay/relay-client.ts').then(
-      ({ RelayClient }) => new RelayClient({ brokerUrl, request, random: runtime.random, log }),
+      ({ RelayClient }) =>
+        new RelayClient({ brokerUrl, request, silenceMsMax: relaySilenceMsMax, random: runtime.random, log }),
     )
     return opening
   }

@@ -10,7 +10,7 @@ import { Readable } from 'node:stream'
 import type { ContentAddress } from '@claudemesh/artifacts'
 import { fromProblem, MeshError, type Operation, type RequestParams, type RequestResult } from '@claudemesh/protocol'
 import { Agent, type Dispatcher } from 'undici'
-import { relayAnswerMsMax, relayConnectionsMax, relayConnectMsMax, relaySilenceMsMax } from '../limits.ts'
+import { relayAnswerMsMax, relayConnectionsMax, relayConnectMsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { Attempts } from './attempts.ts'
 
@@ -19,6 +19,8 @@ export interface RelayClientOptions {
   readonly brokerUrl: string
   /** A correlated call over the link. */
   readonly request: <O extends Operation>(op: O, params: RequestParams<O>) => Promise<RequestResult<O>>
+  /** Between two bytes of a blob that comes: longer ones end the connection. */
+  readonly silenceMsMax: number
   /** From 0 up to 1. */
   readonly random: () => number
   readonly log: Log
@@ -55,15 +57,16 @@ type Call = Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> & {
 export class RelayClient {
   readonly #o: RelayClientOptions
   readonly #base: string
-  readonly #agent = new Agent({
-    connections: relayConnectionsMax,
-    connect: { timeout: relayConnectMsMax },
-    headersTimeout: relayAnswerMsMax,
-    bodyTimeout: relaySilenceMsMax,
-  })
+  readonly #agent: Agent
 
   constructor(o: RelayClientOptions) {
     this.#o = o
+    this.#agent = new Agent({
+      connections: relayConnectionsMax,
+      connect: { timeout: relayConnectMsMax },
+      headersTimeout: relayAnswerMsMax,
+      bodyTimeout: o.silenceMsMax,
+    })
     this.#base = o.brokerUrl.replace(/^ws/, 'http').replace(/\/(v1\/ws\/?)?$/, '')
   }
 
