@@ -15,6 +15,7 @@ import { prepareAdmission, prepareDirectory } from '../../apps/broker/src/store/
 import { prepareQueues } from '../../apps/broker/src/store/sqlite/queues/statements.ts'
 import { prepareWork } from '../../apps/broker/src/store/sqlite/queues/work/statements.ts'
 import { prepareRetention } from '../../apps/broker/src/store/sqlite/retention/statements.ts'
+import { prepareSpaces } from '../../apps/broker/src/store/sqlite/spaces/statements.ts'
 import { prepareBoundaries, prepareCounters, prepareService } from '../../apps/broker/src/store/sqlite/statements.ts'
 import { closeDatabase, type Database, openDatabase } from '../../packages/storage/src/index.ts'
 import {
@@ -67,6 +68,7 @@ const preparations = [
   prepareRetention,
   prepareRevocations,
   prepareService,
+  prepareSpaces,
   prepareWork,
 ]
 

@@ -62,6 +62,28 @@ export const operations: readonly Operation[] = [
     again: [{ kind: 'known' }],
   },
   {
+    name: 'acquire a space',
+    steps: [],
+    async prepare({ engine, alice }) {
+      const request = { space: 'plans', head: { seq: 0, eventId: null }, termMs: 15_000, now: engine.clock.now() }
+      return { operation: 'spaces.acquire', args: [alice, request] }
+    },
+    again: { granted: true, lease: { epoch: 2 } },
+  },
+  {
+    name: 'append to a space',
+    steps: commits('broker.accept.before-commit', 'broker.accept.after-commit'),
+    async prepare({ engine, alice, bob }) {
+      const head = { seq: 0, eventId: null }
+      await subscribe(engine, bob, 'space.plans')
+      await engine.store.spaces.acquire(alice, { space: 'plans', head, termMs: 15_000, now: engine.clock.now() })
+      const item = makeItem(engine, alice, { kind: 'topic', ref: 'space.plans' })
+      const append = { space: 'plans', epoch: 1, after: 0, head: { seq: 1, eventId: engine.clock.nextId() } }
+      return { operation: 'appendToSpace', args: [item, append] }
+    },
+    again: { kind: 'known' },
+  },
+  {
     name: 'claim',
     steps: [{ at: 'broker.deliver.after-claim', done: true }],
     changesRows: (engineName) => engineName === 'PostgreSQL',

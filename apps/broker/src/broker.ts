@@ -174,6 +174,7 @@ function build(dependencies: BrokerDependencies, clock: RetentionClock, relaying
     runtime,
     connections: everywhere,
     ...{ wake, queueWaits, wakeQueue, wakeQueues },
+    append: (submission) => accepting.append(submission),
     relay,
     metrics,
     report,

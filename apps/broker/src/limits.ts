@@ -34,6 +34,11 @@ export const watchIntervalMs = 1_000
 /** From the close frame to the end of the TCP connection. */
 export const closeMsMax = 2_000
 
+// ---- spaces --------------------------------------------------------------------------------------------------------
+
+/** By how much the clocks of brokers over one database may differ. */
+export const clockSkewMsMax = 2_000
+
 // ---- accepting -----------------------------------------------------------------------------------------------------
 
 /** Messages in one accept transaction. About 30 µs each, so that one never blocks for more than 50 ms. */

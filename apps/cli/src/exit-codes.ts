@@ -40,6 +40,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   recipient_unknown: data,
   recipient_ambiguous: data,
   topic_unknown: data,
+  topic_reserved: permission,
   queue_unknown: data,
   queue_not_consumed: data,
   message_unknown: data,

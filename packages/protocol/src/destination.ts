@@ -15,7 +15,22 @@ export const topicNamePattern = '^[a-z0-9][a-z0-9._-]{0,63}$'
 export const memberNamePattern = '^[a-z0-9][a-z0-9._-]{0,63}$'
 export const meshSlugPattern = '^[a-z0-9][a-z0-9-]{0,31}$'
 
+/** Topics of spaces begin so. Only whoever holds the lease of the space posts there. */
+const spaceTopicPrefix = 'space.'
+/** The name of a space that is shared: short enough for the name of its topic. */
+export const sharedSpaceNamePattern = `^[a-z0-9][a-z0-9-]{0,${63 - spaceTopicPrefix.length}}$`
+
 const nameRegExp = new RegExp(topicNamePattern)
+
+/** The topic that the followers of a space subscribe to. */
+export function spaceTopic(space: string): string {
+  return `${spaceTopicPrefix}${space}`
+}
+
+/** The space that a destination is the topic of; null for any other one. */
+export function spaceOf({ kind, ref }: Destination): string | null {
+  return kind === 'topic' && ref.startsWith(spaceTopicPrefix) ? ref.slice(spaceTopicPrefix.length) : null
+}
 
 /** What a `to` text means before names are looked up. */
 export type Address =

@@ -106,6 +106,12 @@ const definitions = {
     title: 'There is no such topic in this mesh',
     hint: 'Create it with `claudemesh topic subscribe <name>`; `near` lists similar names.',
   },
+  topic_reserved: {
+    status: 403,
+    retryable: false,
+    title: 'The topic is that of a space, which only decisions go to',
+    hint: 'Decide with `claudemesh decision append`, or use a topic that does not begin with `space.`.',
+  },
   queue_unknown: {
     status: 404,
     retryable: false,

@@ -43,6 +43,9 @@ export {
   memberNamePattern,
   meshSlugPattern,
   parseAddress,
+  sharedSpaceNamePattern,
+  spaceOf,
+  spaceTopic,
   topicNamePattern,
 } from './destination.ts'
 export { decodeEnvelope, type Envelope, encodeEnvelope, type OpenedEnvelope } from './envelope.ts'
@@ -268,6 +271,7 @@ export {
 } from './max-age.ts'
 export { fromProblem, MeshError, type MeshErrorOptions, type Problem, toProblem } from './mesh-error.ts'
 export type { DeadItem, QueueItem, QueueRecord, Settlement, SettlementOutcome } from './requests/queues.ts'
+export type { SpaceHead, SpaceLeaseRecord } from './requests/spaces.ts'
 export {
   findParamsFault,
   findResultFault,

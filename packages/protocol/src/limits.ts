@@ -42,6 +42,9 @@ export const queueTakeMax = 32
 /** How long a taken message stays with its consumer before others may have it. */
 export const queueLeaseMsMin = 1_000
 export const queueLeaseMsMax = 12 * 3_600_000
+/** For how long the lease of a space is granted. */
+export const spaceTermMsMin = 1_000
+export const spaceTermMsMax = 60_000
 /** How long a call waits for a message to take. */
 export const queueWaitMsMax = 30_000
 /** How long a message that was returned may be held back. */

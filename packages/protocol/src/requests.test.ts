@@ -39,6 +39,19 @@ const revocations = {
   signature: 'A'.repeat(86),
 }
 
+const noHead = { seq: 0, event_id: null }
+const lease = { holder: memberId, epoch: 3, expires_in_ms: 12_000, head: { seq: 7, event_id: ulid } }
+const append = {
+  space: 'plans',
+  epoch: 3,
+  after: 7,
+  head: { seq: 9, event_id: ulid },
+  client_message_id: 'append-1',
+  wire_fingerprint: 'a'.repeat(64),
+  recipients_epoch: 2,
+  sealed: 'AA==',
+}
+
 interface Row {
   readonly params: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] }
   readonly result: { readonly good: readonly unknown[]; readonly bad: readonly unknown[] }
@@ -281,6 +294,46 @@ const rows: Record<Operation, Row> = {
   'blobs.acknowledge': {
     params: { good: [{ address: `blake3:${'a'.repeat(64)}` }], bad: [{}, { address: 'blake3:' }] },
     result: { good: [{}], bad: [null] },
+  },
+  'spaces.lease': {
+    params: { good: [{ space: 'plans' }], bad: [{}, { space: 'a'.repeat(59) }, { space: 'Plans' }] },
+    result: { good: [{ lease }], bad: [{}, { lease: { ...lease, head: {} } }] },
+  },
+  'spaces.acquire': {
+    params: {
+      good: [{ space: 'plans', head: noHead, term_ms: 15_000 }],
+      bad: [
+        { space: 'plans', head: noHead },
+        { space: 'plans', head: { seq: 1 }, term_ms: 15_000 },
+      ],
+    },
+    result: { good: [{ granted: false, lease }], bad: [{ granted: true }] },
+  },
+  'spaces.renew': {
+    params: {
+      good: [{ space: 'plans', epoch: 1, term_ms: 1_000 }],
+      bad: [
+        { space: 'plans', epoch: 0, term_ms: 1_000 },
+        { space: 'plans', epoch: 1, term_ms: 999 },
+        { space: 'plans', epoch: 1, term_ms: 60_001 },
+      ],
+    },
+    result: { good: [{ lease }], bad: [null] },
+  },
+  'spaces.release': {
+    params: { good: [{ space: 'plans', epoch: 1 }], bad: [{ space: 'plans' }] },
+    result: { good: [{}], bad: [null] },
+  },
+  'spaces.append': {
+    params: {
+      good: [append],
+      bad: [
+        { ...append, after: -1 },
+        { ...append, sealed: 7 },
+        { ...append, wire_fingerprint: '' },
+      ],
+    },
+    result: { good: [{ broker_message_id: ulid }], bad: [{}] },
   },
   'history.page': {
     params: {

@@ -9,6 +9,7 @@ import { memberIdPattern, ulidPattern } from './ids.ts'
 import { chainLengthMax, itemsPerFrameMax, recipientsMax, timeMax } from './limits.ts'
 import { blobOperations } from './requests/blobs.ts'
 import { queueOperations } from './requests/queues.ts'
+import { spaceOperations } from './requests/spaces.ts'
 
 const closed = { additionalProperties: false }
 const topicName = Type.String({ pattern: topicNamePattern })
@@ -117,6 +118,7 @@ export const operations = {
   },
   ...queueOperations,
   ...blobOperations,
+  ...spaceOperations,
 } as const satisfies Record<string, { params: TSchema; result: TSchema }>
 
 export type Operation = keyof typeof operations

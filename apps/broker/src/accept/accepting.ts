@@ -10,13 +10,14 @@
  * 4. Live pushes happen after the commit and only then.
  */
 import assert from 'node:assert/strict'
-import { limits, type SendItem, type SendResult, wireFingerprint } from '@claudemesh/protocol'
+import { limits, type SendItem, type SendResult, spaceOf, wireFingerprint } from '@claudemesh/protocol'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
 import { dedupeExpiry, type MeshSettings } from '../settings.ts'
 import type { QueueKey } from '../store/queues.ts'
 import type { RateLimiter } from '../store/rates.ts'
 import type { Accepted, MemberKey, MessageKey } from '../store/rows.ts'
+import type { SpaceAppend } from '../store/spaces.ts'
 import type { AcceptItem, AcceptOutcome, Store } from '../store/store.ts'
 import { Batcher } from './batcher.ts'
 import { answerKnown, answerOutcome, refuse } from './results.ts'
@@ -25,6 +26,8 @@ import { answerKnown, answerOutcome, refuse } from './results.ts'
 export interface Submission {
   readonly sender: MemberKey & { readonly settings: MeshSettings }
   readonly item: SendItem
+  /** What it relies on, of an append to a space. Absent: a message like any other. */
+  readonly append?: SpaceAppend
 }
 
 export interface AcceptOptions {
@@ -66,16 +69,35 @@ export class Accepting {
 
   /** @returns one result per submission of this frame, in their order */
   submit(submissions: readonly Submission[]): Promise<readonly SendResult[]> {
-    const results = this.#accept(submissions)
-    this.#underWay.add(results)
-    const end = (): void => void this.#underWay.delete(results)
-    results.then(end, end)
-    return results
+    return this.#follow(this.#accept(submissions))
+  }
+
+  /** Takes an append to a space: as any message, but for its B2, which is about the lease as well, and has no neighbours. */
+  append(submission: Submission & { readonly append: SpaceAppend }): Promise<SendResult> {
+    return this.#follow(this.#append(submission))
   }
 
   /** Resolves when nothing waits and nothing is under way. */
   async drain(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+  }
+
+  #follow<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    const end = (): void => void this.#underWay.delete(work)
+    work.then(end, end)
+    return work
+  }
+
+  async #append(submission: Submission & { readonly append: SpaceAppend }): Promise<SendResult> {
+    const [verdict] = await this.#judging.submit([submission])
+    assert(verdict !== undefined, 'there is one verdict per submission')
+    if (!verdict.ok) return verdict.result
+    const { item } = verdict
+    const outcome = await this.#options.store.appendToSpace(item, submission.append)
+    if (outcome.kind === 'lease_lost') return refuse(item.clientMessageId, 'lease_lost')
+    wakeAll(this.#options, [item], [outcome])
+    return answerOutcome(item, outcome)
   }
 
   async #accept(submissions: readonly Submission[]): Promise<readonly SendResult[]> {
@@ -154,7 +176,7 @@ function answerRetry({ item }: Submission, message: ReceivedMessage, accepted: A
 
 /** B1: everything that can be said without the transaction, but for the rate limit. */
 function judge(
-  { item, sender }: Submission,
+  { item, sender, append }: Submission,
   message: ReceivedMessage,
   { inlineBytes, runtime }: Pick<AcceptOptions, 'inlineBytes' | 'runtime'>,
 ): Verdict {
@@ -164,6 +186,9 @@ function judge(
     return { ok: false, result: refuse(id, 'payload_too_large') }
   }
   if (!message.isAsClaimed) return { ok: false, result: refuse(id, 'fingerprint_mismatch') }
+  if (append === undefined && spaceOf(item.destination) !== null) {
+    return { ok: false, result: refuse(id, 'topic_reserved') }
+  }
   const now = runtime.now()
   return {
     ok: true,

@@ -1,8 +1,18 @@
-import type { BrokerEvent, CloseName, Operation, RequestParams, RequestResult } from '@claudemesh/protocol'
+import type {
+  BrokerEvent,
+  CloseName,
+  Operation,
+  RequestParams,
+  RequestResult,
+  SendItem,
+  SendResult,
+} from '@claudemesh/protocol'
 import type { Metrics } from '../metrics.ts'
 import type { Runtime } from '../runtime.ts'
+import type { MeshSettings } from '../settings.ts'
 import type { QueueKey } from '../store/queues.ts'
 import type { MemberKey } from '../store/rows.ts'
+import type { SpaceAppend } from '../store/spaces.ts'
 import type { Store } from '../store/store.ts'
 import type { QueueWaits, Wake } from './queue-waits.ts'
 
@@ -19,6 +29,12 @@ export interface RequestDependencies {
   readonly wakeQueue: (key: QueueKey, messages: number) => void
   /** What whoever waits for work of a mesh may have has changed. */
   readonly wakeQueues: (meshId: string) => void
+  /** Takes a message that appends to a space. */
+  readonly append: (submission: {
+    readonly sender: Caller
+    readonly item: SendItem
+    readonly append: SpaceAppend
+  }) => Promise<SendResult>
   /** Null: this broker relays no blobs. */
   readonly relay: BlobTickets | null
   readonly metrics: Pick<Metrics, 'counters'>
@@ -58,6 +74,9 @@ interface BlobTicket {
   readonly expiresAt: number
 }
 
+/** Who asks, and by what its mesh has agreed on. */
+export type Caller = MemberKey & { readonly settings: MeshSettings }
+
 /** One call of one connection. */
 export interface Call {
   /** Monotonic milliseconds. */
@@ -80,7 +99,7 @@ export class Postponed<R> {
 /** Serves one operation for one member. A MeshError is answered with its status and code. */
 export type RequestHandler<O extends Operation> = (
   dependencies: RequestDependencies,
-  caller: MemberKey,
+  caller: Caller,
   params: RequestParams<O>,
   call: Call,
 ) => Promise<RequestResult<O> | Postponed<RequestResult<O>>>

@@ -7,7 +7,6 @@ import {
   MeshError,
   type Operation,
 } from '@claudemesh/protocol'
-import type { MemberKey } from '../store/rows.ts'
 import { acknowledgeBlob, downloadBlob, uploadBlob } from './blobs.ts'
 import { pageHistory } from './history.ts'
 import { leaveMesh } from './leave.ts'
@@ -17,8 +16,9 @@ import { settleWork, takeWork, untakeWork } from './queue-work.ts'
 import { consumeQueue, dropDead, leaveQueue, listConsumers, listDead, listQueues, requeueDead } from './queues.ts'
 import { reportRead } from './receipts.ts'
 import { listRecipients } from './recipients.ts'
-import { type Call, Postponed, type RequestDependencies, type RequestHandler } from './request-handler.ts'
+import { type Call, type Caller, Postponed, type RequestDependencies, type RequestHandler } from './request-handler.ts'
 import { getRevocations, putRevocations } from './revocations.ts'
+import { acquireSpace, appendToSpace, findSpaceLease, releaseSpace, renewSpace } from './spaces.ts'
 import { listTopics, subscribeTopic, unsubscribeTopic } from './topics.ts'
 
 const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
@@ -46,6 +46,11 @@ const handlers: { readonly [O in Operation]: RequestHandler<O> } = {
   'blobs.upload': uploadBlob,
   'blobs.download': downloadBlob,
   'blobs.acknowledge': acknowledgeBlob,
+  'spaces.lease': findSpaceLease,
+  'spaces.acquire': acquireSpace,
+  'spaces.renew': renewSpace,
+  'spaces.release': releaseSpace,
+  'spaces.append': appendToSpace,
 }
 
 /** What an operator has decided. */
@@ -57,7 +62,7 @@ const nobodysFault: ReadonlySet<ErrorCode> = new Set(['relay_unavailable', 'blob
  */
 export function answerRequest(
   dependencies: RequestDependencies,
-  caller: MemberKey,
+  caller: Caller,
   request: Frame<'request'>,
   call: Call,
 ): Promise<Answer> {
@@ -87,7 +92,7 @@ async function answer(
 
 async function run(
   dependencies: RequestDependencies,
-  caller: MemberKey,
+  caller: Caller,
   { op, params }: Frame<'request'>,
   call: Call,
 ): Promise<unknown> {
@@ -95,6 +100,6 @@ async function run(
   const fault = findParamsFault(op, params)
   if (fault !== null) throw new MeshError('invalid_request', { detail: fault })
   // The parameters have just been checked against this operation's schema.
-  const handler = handlers[op] as (d: RequestDependencies, c: MemberKey, p: unknown, call: Call) => Promise<unknown>
+  const handler = handlers[op] as (d: RequestDependencies, c: Caller, p: unknown, call: Call) => Promise<unknown>
   return handler(dependencies, caller, params, call)
 }

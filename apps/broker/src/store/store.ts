@@ -19,6 +19,7 @@ import type { Inspection } from './inspection.ts'
 import type { Queues } from './queues.ts'
 import type { Accepted, Delivery, Member, MemberKey, Mesh, Message, MessageKey, Receipt, Topic } from './rows.ts'
 import type { Seats } from './seats.ts'
+import type { SpaceAppend, Spaces } from './spaces.ts'
 
 /** A member whose hello has been verified, asking to be let in. */
 export interface Admission {
@@ -99,6 +100,8 @@ export type AcceptOutcome =
   /** The storage failed, or something of ours did. Nothing of the item was kept. */
   | { readonly kind: 'failed'; readonly error: unknown }
 
+export type SpaceAppendOutcome = AcceptOutcome | { readonly kind: 'lease_lost' }
+
 export interface ClaimRequest extends MemberKey {
   readonly connectionId: string
   readonly leaseMs: number
@@ -150,6 +153,7 @@ export interface Store extends Departures, Inspection {
   readonly blobs: Blobs
   readonly queues: Queues
   readonly seats: Seats
+  readonly spaces: Spaces
 
   /** A hint: somebody has just connected, whose admission may share a commit with those of others. */
   expectAdmission(): void
@@ -179,6 +183,9 @@ export interface Store extends Departures, Inspection {
    * `recipients_stale`, whatever the epoch.
    */
   acceptBatch(items: readonly AcceptItem[]): Promise<readonly AcceptOutcome[]>
+
+  /** Accepts one message to the topic of a space, if its sender may append that, and moves the head of the space with it. */
+  appendToSpace(item: AcceptItem, append: SpaceAppend): Promise<SpaceAppendOutcome>
 
   /**
    * Claims what waits for a member, in order of delivery ids, for one of its connections. What is claimed is claimed

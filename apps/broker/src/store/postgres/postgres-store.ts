@@ -15,6 +15,7 @@ import type { RevocationChange } from '../departures.ts'
 import type { InspectionPosition } from '../inspection.ts'
 import type { RateLimiter, RateLimits } from '../rates.ts'
 import type { MemberKey, MessageKey } from '../rows.ts'
+import type { SpaceAppend } from '../spaces.ts'
 import type {
   AcceptItem,
   AcceptOutcome,
@@ -49,12 +50,15 @@ import { expireMessages } from './retention/expire-messages.ts'
 import { expireDedupe } from './retention/statements.ts'
 import { PostgresSeats } from './seats/postgres-seats.ts'
 import { endSeatsOf } from './seats/statements.ts'
+import { appendToSpace } from './spaces/append.ts'
+import { PostgresSpaces } from './spaces/postgres-spaces.ts'
 import { count, isReadOnly, lastAcceptedAt, schema } from './statements.ts'
 
 export class PostgresStore implements Store {
   readonly blobs: PostgresBlobs
   readonly queues: PostgresQueues
   readonly seats: PostgresSeats
+  readonly spaces: PostgresSpaces
   readonly #pool: Pool
   readonly #runtime: Runtime
   /** The last delivery id that each live connection of this broker has claimed: how far its claims are to be looked for. */
@@ -65,6 +69,7 @@ export class PostgresStore implements Store {
     this.blobs = new PostgresBlobs(pool)
     this.queues = new PostgresQueues(pool)
     this.seats = new PostgresSeats(pool)
+    this.spaces = new PostgresSpaces(pool)
     this.#runtime = runtime
   }
 
@@ -136,6 +141,12 @@ export class PostgresStore implements Store {
       for (const item of items) alone.push(...(await this.#acceptPart([item])))
       return alone
     }
+  }
+
+  async appendToSpace(item: AcceptItem, append: SpaceAppend) {
+    const outcome = await this.#pool.write((session) => appendToSpace(session, item, append))
+    crashPoint('broker.accept.after-commit')
+    return outcome
   }
 
   async claim(request: ClaimRequest): Promise<Claimed> {

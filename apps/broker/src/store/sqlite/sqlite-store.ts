@@ -12,6 +12,7 @@ import type { Runtime } from '../../runtime.ts'
 import type { RevocationChange } from '../departures.ts'
 import type { InspectionPosition } from '../inspection.ts'
 import type { Member, MemberKey, Mesh, MessageKey } from '../rows.ts'
+import type { SpaceAppend } from '../spaces.ts'
 import type {
   AcceptItem,
   AcceptOutcome,
@@ -47,6 +48,9 @@ import { prepareQueues } from './queues/statements.ts'
 import { prepareWork } from './queues/work/statements.ts'
 import { expireMessages } from './retention/expire-messages.ts'
 import { prepareRetention } from './retention/statements.ts'
+import { appendToSpace } from './spaces/append.ts'
+import { SqliteSpaces } from './spaces/sqlite-spaces.ts'
+import { prepareSpaces } from './spaces/statements.ts'
 import { prepareCounters, prepareService } from './statements.ts'
 import { Writer } from './writer.ts'
 
@@ -64,6 +68,7 @@ function prepareAll(db: Database) {
     retention: prepareRetention(db),
     revocations: prepareRevocations(db),
     service: prepareService(db),
+    spaces: prepareSpaces(db),
     work: prepareWork(db),
   }
 }
@@ -72,6 +77,7 @@ export class SqliteStore implements Store {
   readonly blobs: SqliteBlobs
   readonly queues: SqliteQueues
   readonly seats: MemorySeats
+  readonly spaces: SqliteSpaces
   readonly #db: Database
   readonly #statements: ReturnType<typeof prepareAll>
   readonly #writer: Writer
@@ -86,6 +92,7 @@ export class SqliteStore implements Store {
     const monotonicMs = () => runtime.monotonicMs()
     this.blobs = new SqliteBlobs(this.#statements, this.#writer, (run) => read(db, run))
     this.queues = new SqliteQueues(this.#statements, this.#writer, (run) => read(db, run))
+    this.spaces = new SqliteSpaces(this.#statements, this.#writer, (run) => read(db, run))
     this.seats = new MemorySeats(
       {
         listPresent: () => this.#read(({ directory }) => directory.listPresent()),
@@ -138,6 +145,10 @@ export class SqliteStore implements Store {
       const alone = await Promise.all(items.map((item) => this.acceptBatch([item])))
       return alone.flat()
     }
+  }
+
+  appendToSpace(item: AcceptItem, append: SpaceAppend) {
+    return this.#writer.write((tx) => appendToSpace(tx, this.#statements, { item, append }))
   }
 
   async claim(request: ClaimRequest): Promise<Claimed> {

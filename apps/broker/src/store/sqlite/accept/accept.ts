@@ -15,7 +15,8 @@ import type { WorkStatements } from '../queues/work/statements.ts'
 import type { Counters } from '../statements.ts'
 import type { AcceptStatements } from './statements.ts'
 
-interface Statements {
+/** What accepting reads and writes. */
+export interface AcceptTables {
   readonly accept: AcceptStatements
   readonly queues: QueueStatements
   readonly work: WorkStatements
@@ -28,7 +29,7 @@ interface Numbers {
 }
 
 /** Accepts items in their order. A throw leaves the transaction to be rolled back: nothing of any item is kept. */
-export function acceptAll(tx: Tx, statements: Statements, items: readonly AcceptItem[]): readonly AcceptOutcome[] {
+export function acceptAll(tx: Tx, statements: AcceptTables, items: readonly AcceptItem[]): readonly AcceptOutcome[] {
   const { accept, counters } = statements
   const meshes = new Map<string, MeshView>()
   const outcomes = items.map((item): AcceptOutcome => {
@@ -84,13 +85,13 @@ function judgeDestination(mesh: MeshView, item: AcceptItem): AcceptOutcome | nul
  */
 class MeshView {
   readonly meshId: string
-  readonly #statements: Statements
+  readonly #statements: AcceptTables
   readonly #statusOf = new Map<string, ReturnType<AcceptStatements['memberStatus']>>()
   readonly #epochOf = new Map<string, number | null>()
   readonly #queueOf = new Map<string, ReturnType<QueueStatements['findTerms']>>()
   #numbers: Numbers | null = null
 
-  constructor(statements: Statements, meshId: string) {
+  constructor(statements: AcceptTables, meshId: string) {
     this.#statements = statements
     this.meshId = meshId
   }
@@ -127,7 +128,7 @@ function memoize<V>(known: Map<string, V>, key: string, find: () => V): V {
   return value
 }
 
-function store({ accept, work }: Statements, item: AcceptItem, numbers: Numbers): AcceptOutcome {
+function store({ accept, work }: AcceptTables, item: AcceptItem, numbers: Numbers): AcceptOutcome {
   const historyId = numbers.lastHistoryId + 1
   const { kind } = item.destination
   if (accept.insertDedupe(item, { historyId, recipientCount: kind === 'topic' ? 0 : 1 }) === 0) {
