@@ -1,3 +1,4 @@
+import * as protocol from '@claudemesh/protocol'
 import {
   eventsQuerySchema,
   inboxQuerySchema,
@@ -7,6 +8,7 @@ import {
   sendQuerySchema,
   sendRequestSchema,
 } from '@claudemesh/protocol'
+import { Ajv } from 'ajv'
 import type { TSchema } from 'typebox'
 import { expect, test } from 'vitest'
 import { plainSchema } from './schema.ts'
@@ -84,5 +86,14 @@ test('a query string that does not fit is told of by its field', () => {
   ]
   for (const [schema, query, field] of rows) {
     expect([query, fault(schema, 'querystring', { ...query })?.field]).toEqual([query, field])
+  }
+})
+
+test('whatever the protocol calls a schema is one', () => {
+  const ajv = new Ajv({ strict: false })
+  const schemas = Object.entries(protocol).filter(([name]) => name.endsWith('Schema'))
+  expect(schemas.length).toBeGreaterThan(50)
+  for (const [name, schema] of schemas) {
+    expect([name, ajv.validateSchema(schema as object), ajv.errors]).toEqual([name, true, null])
   }
 })
