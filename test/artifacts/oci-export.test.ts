@@ -15,7 +15,7 @@ import { importSigningKeyPair } from '@claudemesh/identity'
 import { describe, expect, test } from 'vitest'
 import { startChild } from '../support/child.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
-import { directoryContents } from './directory-contents.ts'
+import { directoryContents, expectSameFiles } from './directory-contents.ts'
 import { type Contents, type SamplePackage, samplePackage } from './sample-package.ts'
 
 const vectors = fileURLToPath(new URL('../../packages/artifacts/vectors', import.meta.url))
@@ -74,9 +74,7 @@ describe('an export', () => {
     ['of a package without files', 'oci-layout-without-files', samplePackage({})],
   ])('%s is the golden layout, byte for byte', async (_, name, sample) => {
     const { directory } = await exportSample(sample, { ref: 'v1.0' })
-    const [actual, expected] = [directoryContents(directory), directoryContents(join(vectors, 'golden', name))]
-    expect([...actual.keys()]).toEqual([...expected.keys()])
-    for (const [path, bytes] of actual) expect(bytes.equals(expected.get(path) ?? Buffer.alloc(0)), path).toBe(true)
+    expectSameFiles(directory, join(vectors, 'golden', name))
   })
 
   test('has every blob under its digest, and nothing else', async () => {

@@ -6,7 +6,7 @@ import { decodeCanonical, digestBytes, encodeCanonical, type Manifest } from '@c
 import { daemonPaths, homePaths, meshFilePath } from '@claudemesh/protocol'
 import type { ArtifactEvent, FileList, PackageList, ShownPackage } from '@claudemesh/protocol/artifacts'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { directoryContents } from '../artifacts/directory-contents.ts'
+import { expectSameFiles } from '../artifacts/directory-contents.ts'
 import { ScriptedDaemon } from '../client/scripted-daemon.ts'
 import { eventually } from '../support/eventually.ts'
 import { claudemeshBin, cleanEnvironment } from '../support/managed-process.ts'
@@ -84,7 +84,7 @@ describe('a directory', () => {
       files: 6,
       manifest_digest: pushed.manifest_digest,
     })
-    expect(directoryContents(out)).toEqual(directoryContents(directory))
+    expectSameFiles(out, directory)
     expect(statSync(join(out, 'deep/er/b.bin')).mode & 0o777).toBe(0o600)
     expect(readdirSync(dirname(out))).toEqual(['out'])
   })
@@ -175,7 +175,7 @@ describe('interrupted', () => {
       expect(again.sent).toBeGreaterThan(0)
       expect(notes).toContain('the same command goes on')
     }
-    expect(directoryContents(pulled(again.package_id))).toEqual(directoryContents(directory))
+    expectSameFiles(pulled(again.package_id), directory)
   })
 
   test('a pull leaves nothing', async () => {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import type { ImportedImages, PackageList, ShownPackage } from '@claudemesh/protocol/artifacts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { directoryContents } from '../artifacts/directory-contents.ts'
+import { expectSameFiles } from '../artifacts/directory-contents.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { CommandLine, killIfThere } from './command-line.ts'
 
@@ -40,7 +40,7 @@ test('a package goes out as an image and comes back with the same files', () => 
   expect(after).toMatchObject({ status: 'finalized', content_root: before?.content_root, retention_class: 'transient' })
   const out = join(scratchDirectory(), 'out')
   line.json(['artifact', 'pull', imported, out])
-  expect(directoryContents(out)).toEqual(directoryContents(directory))
+  expectSameFiles(out, directory)
 })
 
 test('a layout in which one blob is another one gives no package', () => {

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ShareList, ShareResponse } from '@claudemesh/protocol/artifacts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { directoryContents } from '../artifacts/directory-contents.ts'
+import { expectSameFiles } from '../artifacts/directory-contents.ts'
 import { eventually } from '../support/eventually.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { CommandLine, killIfThere } from './command-line.ts'
@@ -76,7 +76,7 @@ test('a package is shared, and pulled by its share', async () => {
     const { share_id } = await arrival(name)
     const out = join(scratchDirectory(), 'out')
     expect(bob.json(['artifact', 'pull', share_id, out])).toMatchObject({ files: 2 })
-    expect(directoryContents(out)).toEqual(directoryContents(directory))
+    expectSameFiles(out, directory)
     expect(bob.run(['artifact', 'get', `${share_id}/deep/b`]).stdout).toBe(
       readFileSync(join(directory, 'deep/b'), 'utf8'),
     )
