@@ -97,6 +97,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   algorithm_unsupported: data,
   invalid_space: data,
   invalid_decision: data,
+  history_damaged: data,
+  compaction_running: tryLater,
   decision_kind_unknown: data,
   decision_too_large: data,
   decision_inexact: data,

@@ -1,4 +1,12 @@
 /** What other packages may use of the history. */
+export type { Compacted } from './compaction.ts'
+export { History, type HistoryOptions, type Pruned, seqsPath } from './history.ts'
 export type { HistorySource, ReadOptions, ReadRow } from './history-source.ts'
 export { formatPartition, type Partition, parsePartition } from './partition.ts'
+export type { Addition } from './partition-store.ts'
+export type { HistoryPage, HistoryQuery } from './query.ts'
+export type { Retention } from './retention.ts'
 export { type HistoryContent, rowId } from './row.ts'
+export { restoredMark, type SeqJump } from './seqs.ts'
+export type { SourceCursor } from './statements.ts'
+export type { PartitionStats } from './stats.ts'

@@ -21,7 +21,7 @@ describe('the digest of a row', () => {
   test('is over a canonical array that any language can write', () => {
     const text =
       `["messages/mesh=home","sent","home",1700000000000,"${'a'.repeat(64)}","#deploys","build-1",null,null,"green",` +
-      '{"a":[2],"b":1},"accepted"]'
+      String.raw`"{\"a\":[2],\"b\":1}","accepted"]`
     expect(rowId('messages/mesh=home', content)).toBe(createHash('sha256').update(text).digest('hex'))
   })
 

@@ -1,6 +1,7 @@
 import { artifactErrors } from './artifact-errors.ts'
 import { blobErrors } from './blob-errors.ts'
 import { decisionErrors } from './decision-errors.ts'
+import { historyErrors } from './history-errors.ts'
 
 /**
  * The catalogue of every error this software answers with. A code is API: it never changes its meaning and is
@@ -484,6 +485,7 @@ const definitions = {
   },
   ...artifactErrors,
   ...decisionErrors,
+  ...historyErrors,
   ...blobErrors,
 } as const satisfies Record<string, ErrorDefinition>
 

@@ -34,6 +34,8 @@ export interface OpenDatabaseOptions {
    * another database: a power cut, and nothing else, may take commits that came after the last checkpoint.
    */
   readonly syncs?: 'commits' | 'checkpoints'
+  /** Whoever made the file has just read all of it: it is not read again. */
+  readonly isChecked?: boolean
 }
 
 /** Versions before this one can lose committed pages when the WAL is reset. */
@@ -89,7 +91,7 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
   const isNew = createFile(path)
   let db: Database | null = null
   try {
-    if (!isNew) inspectFile(path)
+    if (!isNew && options.isChecked !== true) inspectFile(path)
     db = new BetterSqlite3(path, { timeout: busyWaitMs })
     assertLibrary(readLibraryVersion(db))
     for (const setting of settings) applySetting(db, setting)
