@@ -38,12 +38,18 @@ export function openReplaceable(options: OpenDatabaseOptions): ReplaceableDataba
 /** The database first: once it has moved, invariant 2 covers what follows. */
 const companions = ['', '-wal', '-shm'] as const
 
-function moveAside(path: string, now: number): void {
+/**
+ * Moves a database and its companions to names that say when.
+ *
+ * @returns the new path, null when there was nothing
+ */
+export function moveAside(path: string, now: number): string | null {
   const present = companions.filter((suffix) => existsSync(path + suffix))
-  if (present.length === 0) return
+  if (present.length === 0) return null
   const target = unusedName(path, now)
   for (const suffix of present) renameSync(path + suffix, target + suffix)
   syncDirectory(dirname(path))
+  return target
 }
 
 function unusedName(path: string, now: number): string {

@@ -353,7 +353,7 @@ const definitions = {
     status: 500,
     retryable: false,
     title: 'A database file is damaged',
-    hint: 'Keep the file, and restore a backup into a new home with `claudemesh daemon restore`; a broker has its own backup.',
+    hint: 'See what `claudemesh daemon recover` can save of it, or restore a backup into a new home with `claudemesh daemon restore`; a broker has its own backup.',
   },
   schema_too_new: {
     status: 500,

@@ -30,6 +30,10 @@ export interface DaemonPaths {
   readonly rotationIntent: string
   /** There from the first file of a restore to its last: what a home without a mesh file holds may be written over then. */
   readonly restoreBegun: string
+  /** There while a recovery puts what it salvaged in the place of what is damaged: no daemon starts on half of it. */
+  readonly recoverBegun: string
+  /** Directory of what recoveries wrote out for people. */
+  readonly recovered: string
   /** The host that this member was last accepted on. */
   readonly hostFingerprint: string
   readonly config: string
@@ -72,6 +76,8 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     keypairArchive: `${directory}/keypair-archive.json`,
     rotationIntent: `${directory}/rotation-intent.json`,
     restoreBegun: `${directory}/restore-begun`,
+    recoverBegun: `${directory}/recover-begun`,
+    recovered: `${directory}/recovered`,
     hostFingerprint: `${directory}/host_fingerprint.json`,
     config: `${directory}/config.toml`,
     outboxDatabase: `${directory}/outbox.db`,

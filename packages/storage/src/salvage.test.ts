@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { scratchDirectory } from '../../../test/support/scratch-directory.ts'
 import { closeDatabase, openDatabase } from './database.ts'
 import { listDamage, openForReading } from './examine.ts'
@@ -56,7 +56,7 @@ function contents(path: string): Record<string, readonly string[]> {
   }
 }
 
-it('every page but the damaged one is salvaged, nothing is made up, and the damaged file stays as it was', () => {
+test('every page but the damaged one is salvaged, nothing is made up, and the damaged file stays as it was', () => {
   const { directory, path, migrations } = original()
   const before = contents(path)
   const pages = statSync(path).size / pageBytes
@@ -87,7 +87,7 @@ it('every page but the damaged one is salvaged, nothing is made up, and the dama
   expect(worstLeaf).toBeLessThanOrEqual(4)
 })
 
-it('a number that was given out before the damage is not given out again', () => {
+test('a number that was given out before the damage is not given out again', () => {
   const { directory, path, migrations } = original()
   const to = join(directory, 'salvaged.db')
   salvageDatabase({ from: path, to, migrations, now: () => 2 })
@@ -97,7 +97,7 @@ it('a number that was given out before the damage is not given out again', () =>
   expect(next).toBe(letters + 1)
 })
 
-it('what follows a cut is missing, what stands before it is there', () => {
+test('what follows a cut is missing, what stands before it is there', () => {
   const { directory, path, migrations } = original()
   const to = join(directory, 'salvaged.db')
   const before = contents(path)
@@ -109,7 +109,7 @@ it('what follows a cut is missing, what stands before it is there', () => {
   expect(salvaged.find(({ table }) => table === 'letter')?.gaps).toBeGreaterThan(0)
 })
 
-it('a damaged head costs nothing: that of a sound database stands in', () => {
+test('a damaged head costs nothing: that of a sound database stands in', () => {
   const { directory, path, migrations } = original()
   const to = join(directory, 'salvaged.db')
   const before = contents(path)
@@ -120,7 +120,7 @@ it('a damaged head costs nothing: that of a sound database stands in', () => {
   expect(contents(to)).toEqual(before)
 })
 
-it('of a file that is no database any more nothing is salvaged, and a table that is to begin empty does', () => {
+test('of a file that is no database any more nothing is salvaged, and a table that is to begin empty does', () => {
   const { directory, path, migrations } = original()
   const to = join(directory, 'salvaged.db')
   salvageDatabase({ from: path, to, migrations, now: () => 2, without: ['told'] })

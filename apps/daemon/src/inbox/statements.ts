@@ -216,6 +216,12 @@ export class InboxStatements {
   }
 }
 
+/** What a salvage does not copy: the words of the bodies. What it copied was told when it arrived, as history is not. */
+export function completeSalvaged(db: Database): void {
+  db.prepare(`UPDATE inbox SET origin = 'history'`).run()
+  db.prepare(`INSERT INTO inbox_text (rowid, body) SELECT seq, body FROM inbox WHERE body IS NOT NULL`).run()
+}
+
 export type ReadReportStatements = ReturnType<typeof prepareReadReports>
 
 export function prepareReadReports(db: Database) {

@@ -14,7 +14,7 @@ export interface ClaimedHome {
   release(): void
 }
 
-/** @throws MeshError mesh_not_configured | unsafe_permissions | already_running */
+/** @throws MeshError mesh_not_configured | unsafe_permissions | already_running | database_corrupt */
 export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
   process.umask(0o077)
   const meshFile = meshFilePath(o.home, o.mesh)
@@ -29,6 +29,7 @@ export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
   }
   try {
     refuseOpenSecrets(paths, meshFile)
+    refuseHalfRecovered(paths)
     // With its mesh file a restored member is whole, also when the restore was killed before it could say so.
     rmSync(paths.restoreBegun, { force: true })
     writeFileAtomic(paths.pid, `${process.pid}\n`, { mode: 0o600 })
@@ -41,6 +42,14 @@ export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
     lock.release()
   }
   return { paths, release }
+}
+
+function refuseHalfRecovered(paths: DaemonPaths): void {
+  if (!existsSync(paths.recoverBegun)) return
+  throw new MeshError('database_corrupt', {
+    detail: `a recovery of ${paths.directory} was stopped before its end`,
+    hint: 'Let it come to its end: `claudemesh daemon recover --confirm`.',
+  })
 }
 
 /** A secret that others could read is not one any more: better no daemon than one that hides that. */

@@ -1,0 +1,139 @@
+/** The stores of a home: how each is looked at, and what is done with one that is damaged. */
+import { existsSync } from 'node:fs'
+import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
+import {
+  closeDatabase,
+  type Database,
+  immediate,
+  listDamage,
+  listMigrations,
+  openDatabase,
+  openForReading,
+  type SalvagedTable,
+  salvageDatabase,
+  schemaVersion,
+} from '@claudemesh/storage'
+import { completeSalvaged } from '../../inbox/statements.ts'
+import type { Runtime } from '../../runtime.ts'
+
+/** How a damaged store comes back. `salvage`: what can be read goes into a new one. `renew`: the daemon makes it anew. */
+export type Remedy = 'salvage' | 'renew' | 'none'
+
+export interface RecoverableStore {
+  readonly name: string
+  readonly path: string
+  /** Null: its owner says what is newer. */
+  readonly migrations: URL | null
+  readonly remedy: Remedy
+  /** What the daemon does about what is lost, or what a person can do. */
+  readonly afterwards: string
+  /** @returns what was read of `path` into the new database `to` */
+  salvage(o: { readonly to: string; readonly runtime: Runtime }): readonly SalvagedTable[]
+}
+
+/** What a look at a store found. */
+export interface Finding {
+  readonly state: 'sound' | 'missing' | 'damaged' | 'newer'
+  /** What is wrong with it, at most a hundred sentences. */
+  readonly faults: readonly string[]
+}
+
+/** The stores whose files are databases, in the order in which a daemon opens them. */
+export function storesOf(paths: DaemonPaths): readonly RecoverableStore[] {
+  return [
+    salvageable({
+      name: 'outbox',
+      path: paths.outboxDatabase,
+      schema: 'outbox',
+      afterwards: 'what is missing from it and was not accepted by the broker yet was never sent: ask its senders',
+    }),
+    salvageable({
+      name: 'inbox',
+      path: paths.inboxDatabase,
+      schema: 'inbox',
+      // Its successor has an identity of its own, and asks the broker for what is missing.
+      without: ['inbox_state'],
+      complete: completeSalvaged,
+      afterwards: 'the next start fetches what is missing from the history that the broker keeps',
+    }),
+    salvageable({
+      name: 'members',
+      path: paths.membersDatabase,
+      schema: 'members',
+      afterwards: 'the next start learns the members anew; look whether `claudemesh topic list` is as it was',
+    }),
+    {
+      name: 'events',
+      path: paths.eventsDatabase,
+      migrations: schemaOf('events'),
+      remedy: 'renew',
+      afterwards: 'readers of events are told to read the stores anew (`resync`)',
+      salvage: () => [],
+    },
+    {
+      name: 'artifacts',
+      path: paths.artifactsDatabase,
+      migrations: null,
+      remedy: 'none',
+      afterwards:
+        'the log of artifacts is nowhere else: keep the file, and put one of your copies of the directory in its place',
+      salvage: () => [],
+    },
+  ]
+}
+
+/** Reads all of a store. Nothing is written. @throws MeshError `storage_failed` when the disk fails */
+export function examine(store: RecoverableStore): Finding {
+  if (!existsSync(store.path)) return { state: 'missing', faults: [] }
+  try {
+    const db = openForReading(store.path)
+    try {
+      const faults = listDamage(db)
+      if (faults.length > 0) return { state: 'damaged', faults }
+      return { state: isNewer(db, store.migrations) ? 'newer' : 'sound', faults: [] }
+    } finally {
+      db.close()
+    }
+  } catch (error) {
+    if (!(error instanceof MeshError) || error.code !== 'database_corrupt') throw error
+    return { state: 'damaged', faults: [error.message] }
+  }
+}
+
+function isNewer(db: Database, migrations: URL | null): boolean {
+  return migrations !== null && schemaVersion(db) > listMigrations(migrations).length
+}
+
+interface Salvageable {
+  readonly name: string
+  readonly path: string
+  /** The folder that has its `schema/`. */
+  readonly schema: string
+  readonly without?: readonly string[]
+  readonly complete?: (db: Database) => void
+  readonly afterwards: string
+}
+
+function salvageable({ name, path, schema, without, complete, afterwards }: Salvageable): RecoverableStore {
+  const migrations = schemaOf(schema)
+  return {
+    name,
+    path,
+    migrations,
+    remedy: 'salvage',
+    afterwards,
+    salvage({ to, runtime }) {
+      const tables = salvageDatabase({ from: path, to, migrations, now: runtime.now, without: without ?? [] })
+      if (complete !== undefined) {
+        const db = openDatabase({ path: to, migrations, now: runtime.now })
+        immediate(db, () => complete(db))
+        closeDatabase(db)
+      }
+      return tables
+    },
+  }
+}
+
+function schemaOf(noun: string): URL {
+  return new URL(`../../${noun}/schema/`, import.meta.url)
+}
