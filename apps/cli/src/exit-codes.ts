@@ -109,6 +109,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   import_conflict: data,
   log_corrupt: io,
   history_rewritten: data,
+  space_diverged: data,
   lease_held: tryLater,
   lease_lost: tryLater,
   space_busy: tryLater,

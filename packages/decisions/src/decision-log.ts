@@ -1,4 +1,5 @@
 /** The log of decisions of each space, whatever keeps it (07 §2). `decisionLogCases` holds every implementation to this. */
+import { MeshError } from '@claudemesh/protocol'
 import type { DecisionDraft, DecisionEvent } from './event.ts'
 
 /** Which append it is, and what it relies on. */
@@ -56,4 +57,10 @@ export interface DecisionLog {
 
   /** The names of all spaces in which something was decided, in order. */
   spaces(): Promise<readonly string[]>
+}
+
+/** @throws MeshError `invalid_cursor`: no place in a log */
+export function checkCursor(seq: number): void {
+  if (Number.isSafeInteger(seq) && seq >= 0) return
+  throw new MeshError('invalid_cursor', { detail: 'A place in a log is the number of an event, or 0.' })
 }

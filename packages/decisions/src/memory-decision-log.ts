@@ -1,5 +1,5 @@
 import { MeshError } from '@claudemesh/protocol'
-import type { AppendOptions, DecisionLog, Head } from './decision-log.ts'
+import { type AppendOptions, checkCursor, type DecisionLog, type Head } from './decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent, encodeEvent } from './event.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
 import { checkAppend, repeatedIntent, SpaceLine } from './space-line.ts'
@@ -107,10 +107,4 @@ export class MemoryDecisionLog implements DecisionLog {
       signal.addEventListener('abort', wake)
     })
   }
-}
-
-/** @throws MeshError `invalid_cursor` */
-function checkCursor(seq: number): void {
-  if (Number.isSafeInteger(seq) && seq >= 0) return
-  throw new MeshError('invalid_cursor', { detail: 'A place in a log is the number of an event, or 0.' })
 }

@@ -84,6 +84,12 @@ export const decisionErrors = {
     title: 'The branch of the space was moved to where it does not continue what was seen',
     hint: 'Put the branch back with `git update-ref`, or accept what is there now.',
   },
+  space_diverged: {
+    status: 409,
+    retryable: false,
+    title: 'The log of the space is another one here than where it is shared',
+    hint: 'Export what is here, follow the space in an empty repository, and unite the two (docs/spaces.md).',
+  },
   lease_held: {
     status: 409,
     retryable: true,

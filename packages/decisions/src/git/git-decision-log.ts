@@ -7,7 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
-import type { DecisionLog, Head } from '../decision-log.ts'
+import { checkCursor, type DecisionLog, type Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
@@ -15,12 +15,13 @@ import { examineRepository, examineSpace, type RepositoryReport, type SpaceRepor
 import { FreshEvents } from './fresh-events.ts'
 import { git } from './git-command.ts'
 import type { ObjectFormat } from './git-object.ts'
-import { GitSpace, type SpaceSource, type SpaceView } from './git-space.ts'
+import { GitSpace, type SpaceSource } from './git-space.ts'
 import { HighWaterMarks } from './high-water-mark.ts'
 import { importEvents } from './import-events.ts'
 import { type HeldLease, type LeaseRequest, Leases } from './leases.ts'
 import { ObjectReader } from './object-reader.ts'
 import { PackWriter } from './pack-writer.ts'
+import { Proposals } from './proposals.ts'
 import { RefWriter } from './ref-writer.ts'
 import { adoptFetched, fetchSpaces, type PulledSpace, type PushedSpace, pushSpaces } from './remote.ts'
 import { Repacker } from './repacker.ts'
@@ -46,6 +47,8 @@ const watchIntervalMs = 200
 export class GitDecisionLog implements DecisionLog {
   /** Who may append to each space. */
   readonly leases: Leases
+  /** What is decided elsewhere: in a space that repositories share. */
+  readonly proposals: Proposals
   readonly #repository: Repository
   readonly #runtime: Runtime
   readonly #reader: ObjectReader
@@ -74,6 +77,12 @@ export class GitDecisionLog implements DecisionLog {
     this.#marks = new HighWaterMarks(repository)
     this.#repacker = new Repacker({ repository, packs: this.#packs, now: runtime.now })
     this.leases = new Leases({ repository, reader: this.#reader, packs: this.#packs, refs: this.#refs, runtime })
+    this.proposals = new Proposals({
+      spaceOf: (name) => this.#open(name).space,
+      target: this.#target(),
+      reader: this.#reader,
+      moved: (space, events) => this.#moved(space, events),
+    })
   }
 
   async append(
@@ -83,9 +92,7 @@ export class GitDecisionLog implements DecisionLog {
   ): Promise<readonly DecisionEvent[]> {
     const { appender, space: opened } = this.#open(space)
     const events = await appender.append(checkAppend(drafts, o), o)
-    if (events[0]?.seq === 1) await showBranch(this.#repository, opened.ref)
-    this.#wake()
-    this.#repacker.appended()
+    await this.#moved(opened, events)
     return structuredClone(events)
   }
 
@@ -109,7 +116,7 @@ export class GitDecisionLog implements DecisionLog {
     checkCursor(until)
     const { space: opened } = this.#open(space)
     const fresh = new FreshEvents()
-    const viewed = refreshed(opened, (events) => fresh.add(events))
+    const viewed = opened.latest((events) => fresh.add(events))
     viewed.then(
       () => fresh.end(),
       () => fresh.end(),
@@ -130,7 +137,7 @@ export class GitDecisionLog implements DecisionLog {
   }
 
   async head(space: string): Promise<Head> {
-    const { seq, head, damage } = await refreshed(this.#open(space).space)
+    const { seq, head, damage } = await this.#open(space).space.latest()
     if (damage !== null) throw damage
     return { seq, oid: head }
   }
@@ -139,7 +146,7 @@ export class GitDecisionLog implements DecisionLog {
     checkCursor(after)
     const { space: opened } = this.#open(space)
     for (let seen = after; !signal.aborted; ) {
-      const view = await refreshed(opened)
+      const view = await opened.latest()
       for await (const event of opened.read(view, { after: seen, until: view.seq })) {
         if (signal.aborted) return
         seen = event.seq
@@ -240,6 +247,12 @@ export class GitDecisionLog implements DecisionLog {
     await this.#repacker.settle()
   }
 
+  async #moved({ ref }: GitSpace, [first]: readonly DecisionEvent[]): Promise<void> {
+    if (first?.seq === 1) await showBranch(this.#repository, ref)
+    this.#wake()
+    this.#repacker.appended()
+  }
+
   #wake(): void {
     for (const wake of [...this.#wakers]) wake()
   }
@@ -279,18 +292,4 @@ export class GitDecisionLog implements DecisionLog {
     await Promise.race([woken, pause(watchIntervalMs, undefined, { signal: stop }).catch(() => undefined)])
     timer.abort()
   }
-}
-
-/** A space as its branch is now. @param admitted as of `GitSpace.refresh` @throws MeshError as `GitSpace.refresh` says */
-function refreshed(space: GitSpace, admitted?: (events: readonly DecisionEvent[]) => void): Promise<SpaceView> {
-  return space.exclusively(async () => {
-    await space.refresh(admitted)
-    return space.view()
-  })
-}
-
-/** @throws MeshError `invalid_cursor` */
-function checkCursor(seq: number): void {
-  if (Number.isSafeInteger(seq) && seq >= 0) return
-  throw new MeshError('invalid_cursor', { detail: 'A place in a log is the number of an event, or 0.' })
 }

@@ -3,7 +3,8 @@
  *
  * 1. What it has read is a prefix of the branch, checked commit by commit; damage ends it and is kept as its reason.
  * 2. A branch that does not continue what was seen is refused until somebody accepts it.
- * 3. What was drawn and not committed is forgotten with all else: it is read again from the branch.
+ * 3. What was drawn and not committed is forgotten with all else: it is read again from the branch. Until then the line is
+ *    ahead; readers do not see it, and whoever draws begins with `settle`.
  */
 import { MeshError } from '@claudemesh/protocol'
 import { toStorageError } from '@claudemesh/storage'
@@ -62,6 +63,11 @@ export class GitSpace {
     return this.#commits.length
   }
 
+  /** Whether the line has taken events that the branch does not have (yet). */
+  get isAhead(): boolean {
+    return this.#line.seq > this.seq
+  }
+
   /** The last commit of the branch; null for a space that is not there. */
   get head(): string | null {
     return this.#head
@@ -84,6 +90,14 @@ export class GitSpace {
     return done
   }
 
+  /** As its branch is now. @param admitted as of `refresh` @throws MeshError as `refresh` says */
+  latest(admitted?: (events: readonly DecisionEvent[]) => void): Promise<SpaceView> {
+    return this.exclusively(async () => {
+      await this.refresh(admitted)
+      return this.view()
+    })
+  }
+
   /**
    * Reads what the branch has that was not read yet. Only inside of `exclusively`.
    *
@@ -94,7 +108,7 @@ export class GitSpace {
     const [found] = await this.#source.reader.info([this.ref])
     const head = found?.id ?? null
     if (head === this.#head && (head !== null || this.#source.marks.read(this.name) === null)) return
-    if (this.#damage !== null) this.forget()
+    if (this.#damage !== null || this.isAhead) this.forget()
     const known = this.#commits.at(-1) ?? null
     const list = head === null ? { parent: null, ids: [] } : await this.#list(head, known)
     if (list === null) return
@@ -135,6 +149,11 @@ export class GitSpace {
   moved(): void {
     this.#head = this.#commits.at(-1) ?? null
     this.#mark()
+  }
+
+  /** Forgets what was drawn and not committed. */
+  settle(): void {
+    if (this.isAhead) this.forget()
   }
 
   /** Begins anew: the next refresh reads everything again. */

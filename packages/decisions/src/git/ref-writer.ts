@@ -20,8 +20,8 @@ import { WriterRecords } from './writer-records.ts'
 export interface RefStep {
   readonly ref: string
   readonly from: string | null
-  /** Absent: it is only compared. */
-  readonly to?: string
+  /** Absent: it is only compared. Null: it is removed. */
+  readonly to?: string | null
 }
 
 /** `moved`: a ref was not where it had to be. `locked`: another process holds the lock of one, or has left it. */
@@ -77,9 +77,10 @@ export class RefWriter {
 
   async #change(steps: readonly RefStep[]): Promise<RefOutcome> {
     const zero = '0'.repeat(this.#repository.format === 'sha1' ? 40 : 64)
-    const lines = steps.map(({ ref, from, to }) =>
-      to === undefined ? `verify ${ref} ${from ?? zero}\n` : `update ${ref} ${to} ${from ?? zero}\n`,
-    )
+    const lines = steps.map(({ ref, from, to }) => {
+      if (to === undefined) return `verify ${ref} ${from ?? zero}\n`
+      return to === null ? `delete ${ref} ${from ?? zero}\n` : `update ${ref} ${to} ${from ?? zero}\n`
+    })
     const outcome = await this.#ask(`start\n${lines.join('')}prepare\ncommit\n`, steps)
     if (outcome.kind !== 'committed') return outcome
     crashPoint('decisions.ref.renamed')

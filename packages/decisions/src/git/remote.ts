@@ -84,6 +84,7 @@ export async function adoptFetched(
   { refs, leases, lease }: { readonly refs: RefWriter; readonly leases: Leases; readonly lease: HeldLease | null },
 ): Promise<PulledSpace> {
   const fence = await leases.fence(space.name, lease)
+  space.settle()
   await space.refresh()
   const { head } = space
   try {

@@ -26,6 +26,8 @@ export interface SharedDecisionLogOptions extends GitDecisionLogOptions {
   readonly termMs?: number
   /** How long an append waits for a holder that does not answer. */
   readonly waitMsMax?: number
+  /** Appends of other processes that are not decided in this repository; null: they are. */
+  readonly elsewhere?: (append: ForwardedAppend) => Promise<readonly DecisionEvent[]> | null
 }
 
 const termMsDefault = 15_000
@@ -45,6 +47,7 @@ export class SharedDecisionLog implements DecisionLog {
   readonly #termMs: number
   readonly #waitMsMax: number
   readonly #runtime: Runtime
+  readonly #elsewhere: NonNullable<SharedDecisionLogOptions['elsewhere']>
   readonly #socket: AppendSocket
   readonly #held = new Map<string, Held>()
   /** Of several appends that find a lease free, one asks for it. */
@@ -71,6 +74,7 @@ export class SharedDecisionLog implements DecisionLog {
     this.#termMs = o.termMs ?? termMsDefault
     this.#waitMsMax = o.waitMsMax ?? waitMsMaxDefault
     this.#runtime = o.runtime ?? systemRuntime()
+    this.#elsewhere = o.elsewhere ?? (() => null)
   }
 
   /** @throws MeshError what every log throws; `lease_held` after `waitMsMax` */
@@ -92,11 +96,25 @@ export class SharedDecisionLog implements DecisionLog {
     }
   }
 
-  async importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
+  importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
+    return this.underLease(space, (lease) => this.log.importEvents(space, events, { lease }))
+  }
+
+  /**
+   * Does something under the lease of a space, which is acquired if it is free.
+   *
+   * @throws MeshError `invalid_space`, `lease_held`, and what `run` throws
+   */
+  async underLease<T>(space: string, run: (lease: HeldLease) => Promise<T>): Promise<T> {
     checkSpaceName(space)
     const held = await this.#hold(space)
     if (held instanceof MeshError) throw held
-    return this.log.importEvents(space, events, { lease: held.lease })
+    try {
+      return await run(held.lease)
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'lease_lost' && this.#held.get(space) === held) this.#drop(space)
+      throw error
+    }
   }
 
   events(space: string, o?: { readonly after?: number; readonly until?: number }): AsyncIterable<DecisionEvent> {
@@ -162,6 +180,8 @@ export class SharedDecisionLog implements DecisionLog {
     checkSpaceName(space)
     const held = this.#held.get(space)
     if (held === undefined) throw new MeshError('lease_lost', { data: { space } })
+    const elsewhere = this.#elsewhere({ space, drafts, o })
+    if (elsewhere !== null) return elsewhere
     return this.#appendWith(held, { space, drafts: checkAppend(drafts, o), o })
   }
 

@@ -15,12 +15,12 @@ import { MeshError } from '@claudemesh/protocol'
 import type { AppendOptions } from '../decision-log.ts'
 import { type DecisionDraft, type DecisionEvent, encodeEvent } from '../event.ts'
 import type { Runtime } from '../runtime.ts'
-import { repeatedIntent } from '../space-line.ts'
 import { makeEventCommit } from './event-commit.ts'
 import type { GitObject } from './git-object.ts'
 import type { GitSpace } from './git-space.ts'
 import type { HeldLease, LeaseChange, Leases } from './leases.ts'
 import type { PackWriter } from './pack-writer.ts'
+import { planAppends } from './plan-appends.ts'
 import type { RefOutcome, RefStep, RefWriter } from './ref-writer.ts'
 import type { Repository } from './repository.ts'
 
@@ -126,6 +126,7 @@ export class SpaceAppender {
     const change = batch[0]?.change ?? null
     for (;;) {
       const lease = change ?? (await this.#target.leases.fence(this.#space.name, batch[0]?.o.lease ?? null))
+      this.#space.settle()
       await this.#space.refresh()
       if (this.#space.damage !== null) throw this.#space.damage
       const plan = await this.#plan(batch)
@@ -143,39 +144,17 @@ export class SpaceAppender {
   }
 
   async #plan(batch: readonly Waiter[]): Promise<Plan> {
-    const { line, seq } = this.#space
+    const { outcomes, drawn } = await planAppends(this.#space, batch, this.#target)
     const planned: Planned[] = []
-    const drawn: DecisionEvent[] = []
     let repeats = false
-    for (const waiter of batch) {
-      const { drafts, o } = waiter
-      const numbers = line.findIntent(o.intentId)
-      try {
-        if (numbers === null) {
-          const events = line.draw(drafts, o, this.#target.runtime)
-          for (const event of events) line.admit(event)
-          drawn.push(...events)
-          planned.push({ waiter, events })
-        } else {
-          const isDrawn = (numbers[0] ?? 0) > seq
-          const events = isDrawn ? numbers.flatMap((n) => drawn[n - seq - 1] ?? []) : await this.#readAll(numbers)
-          planned.push({ waiter, events: repeatedIntent(events, drafts) })
-          repeats ||= !isDrawn
-        }
-      } catch (error) {
-        // Whatever is wrong with one append; what keeps everybody from appending is met by the next step.
-        waiter.reject(error)
-      }
+    for (const [place, waiter] of batch.entries()) {
+      const outcome = outcomes[place]
+      if (outcome?.kind === 'refused') waiter.reject(outcome.error)
+      if (outcome?.kind !== 'drawn' && outcome?.kind !== 'repeated') continue
+      planned.push({ waiter, events: outcome.events })
+      repeats ||= outcome.kind === 'repeated'
     }
     return { planned, drawn, repeats }
-  }
-
-  async #readAll(numbers: readonly number[]): Promise<readonly DecisionEvent[]> {
-    const events: DecisionEvent[] = []
-    for (const seq of numbers) {
-      for await (const event of this.#space.read(this.#space.view(), { after: seq - 1, until: seq })) events.push(event)
-    }
-    return events
   }
 
   /** The log first: what a crash between the two leaves is a note of a lease that was not granted (07 §4). */
