@@ -10,7 +10,7 @@
  * (AbortIncompleteMultipartUpload) removes them.
  */
 import { createReadStream } from 'node:fs'
-import { ensurePrivateDirectory } from '@claudemesh/storage'
+import { ensurePrivateDirectory, readSecretReference } from '@claudemesh/storage'
 import { ArtifactError } from '../../../artifact-error.ts'
 import { abortable } from '../../../identity/abortable.ts'
 import { listAlgorithms } from '../../../identity/algorithms.ts'
@@ -36,7 +36,6 @@ import { Bucket, type BucketOptions } from './bucket.ts'
 import { DirectBlob } from './direct-blob.ts'
 import { ObjectUpload, type UploadLimits } from './object-upload.ts'
 import { toS3Error } from './s3-error.ts'
-import { readSecretReference } from './secret-reference.ts'
 
 /** The settings of `[artifacts.s3]` (06 §8). Keys are named by where they are found, and never given. */
 export interface S3Config extends BucketOptions {
