@@ -167,6 +167,12 @@ const forbidden = [
     to: { path: '^packages/', pathNot: '^packages/(history|protocol|storage)/' },
   },
   {
+    name: 'sinks-know-no-store',
+    comment: 'A sink reads rows and does not know who keeps them: sinks import protocol and storage only.',
+    from: { path: '^packages/sinks/' },
+    to: { path: '^packages/', pathNot: '^packages/(sinks|protocol|storage)/' },
+  },
+  {
     name: 'packages-meet-at-their-index',
     comment: 'What a package does not export is its own: others import it by its name.',
     from: { path: '^(apps|packages)/([^/]+)/' },

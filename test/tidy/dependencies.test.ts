@@ -66,6 +66,8 @@ const rows: readonly Row[] = [
   { from: 'packages/decisions/src/b21.ts', to: '@claudemesh/protocol', breaks: [] },
   { from: 'packages/history/src/b22.ts', to: '@claudemesh/identity', breaks: ['history-knows-nobody-who-reads-it'] },
   { from: 'packages/history/src/b23.ts', to: '@claudemesh/protocol', breaks: [] },
+  { from: 'packages/sinks/src/b24.ts', to: '@claudemesh/history', breaks: ['sinks-know-no-store'] },
+  { from: 'packages/sinks/src/b25.ts', to: '@claudemesh/storage', breaks: [] },
 
   // Inside an app.
   { from: 'apps/daemon/src/outbox/c1.ts', to: '../send/sender.ts', breaks: ['daemon-noun-knows-no-verb'] },
@@ -108,6 +110,7 @@ const parts = [
   'packages/identity',
   'packages/protocol',
   'packages/sealing',
+  'packages/sinks',
   'packages/storage',
 ]
 const libraries = ['undeclared', 'undici', 'vitest', 'ws']

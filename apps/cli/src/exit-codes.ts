@@ -41,6 +41,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   recipient_ambiguous: data,
   topic_unknown: data,
   topic_reserved: permission,
+  sink_stopped: data,
+  sink_not_listable: data,
   queue_unknown: data,
   queue_not_consumed: data,
   message_unknown: data,
@@ -162,6 +164,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   log_gap: io,
 
   daemon_unreachable: unavailable,
+  sink_refused: unavailable,
+  sink_unavailable: tryLater,
   broker_unavailable: unavailable,
   storage_unavailable: unavailable,
   start_failed: unavailable,

@@ -2,6 +2,7 @@ import { artifactErrors } from './artifact-errors.ts'
 import { blobErrors } from './blob-errors.ts'
 import { decisionErrors } from './decision-errors.ts'
 import { historyErrors } from './history-errors.ts'
+import { sinkErrors } from './sink-errors.ts'
 
 /**
  * The catalogue of every error this software answers with. A code is API: it never changes its meaning and is
@@ -487,6 +488,7 @@ const definitions = {
   ...decisionErrors,
   ...historyErrors,
   ...blobErrors,
+  ...sinkErrors,
 } as const satisfies Record<string, ErrorDefinition>
 
 /** A stable error code, the `code` member of every problem document. */

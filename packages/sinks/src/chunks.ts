@@ -1,0 +1,115 @@
+/**
+ * Rows cut into chunks. Where a chunk ends, how many rows it has and by which id the destination knows it is decided once,
+ * before anything of it is shipped, and is the same whenever it is read again.
+ */
+import { createHash } from 'node:crypto'
+import type { HistoryRow } from '@claudemesh/protocol'
+import { encodeRow } from './row-lines.ts'
+import type { Partition, RowSource, SeqRange } from './row-source.ts'
+import type { ChunkLimits } from './sink.ts'
+import type { Chunk } from './watermark/states.ts'
+
+/** What an id is made of beside the lines of its rows. */
+interface BatchPlace {
+  /** The id of the sink, which no other one ever had. */
+  readonly sink: string
+  readonly partition: Partition
+  readonly since: number
+}
+
+/** The id of a chunk: equal rows of one sink at one place have equal ids, and no others have. */
+export function batchId({ sink, partition, since }: BatchPlace, lines: Uint8Array): string {
+  const place = JSON.stringify([sink, partition.dataset, partition.source, since])
+  return createHash('sha256').update(place).update('\n').update(lines).digest('hex')
+}
+
+/**
+ * Cuts what is in a range, up to as many chunks as a unit of work may have.
+ *
+ * @returns the chunks, and how far the unit goes: to the end of the range, or of the last chunk
+ */
+export async function cutChunks(
+  source: RowSource,
+  o: { readonly sink: string; readonly partition: Partition; readonly range: SeqRange; readonly limits: ChunkLimits },
+): Promise<{ readonly until: number; readonly chunks: readonly Chunk[] }> {
+  const { sink, partition, range, limits } = o
+  const chunks: Chunk[] = []
+  let open = new OpenChunk(range.since, 0)
+  const seal = () => {
+    const { since, offset, rows } = open
+    chunks.push({ since, until: open.until, offset, rows, batch_id: batchId({ sink, partition, since }, open.lines()) })
+  }
+  for await (const { row } of source.readRows(partition, range)) {
+    const line = Buffer.from(encodeRow(row))
+    if (!open.takes(row, line, limits)) {
+      seal()
+      // A unit that ended among rows without a sequence would ship them again.
+      if (chunks.length >= limits.chunksMax && open.until > range.since) return { until: open.until, chunks }
+      open = open.next(row)
+    }
+    open.add(row, line)
+  }
+  if (open.rows > 0) seal()
+  return { until: range.until, chunks }
+}
+
+/** The rows of a chunk as they are now, with their lines. */
+export async function readChunk(
+  source: RowSource,
+  partition: Partition,
+  chunk: Chunk,
+): Promise<{ readonly rows: readonly HistoryRow[]; readonly lines: Buffer }> {
+  const isSequenced = chunk.until > chunk.since
+  const rows: HistoryRow[] = []
+  let behind = chunk.offset
+  for await (const { row } of source.readRows(partition, chunk)) {
+    if ((row.seq !== null) !== isSequenced) continue
+    if (behind > 0) {
+      behind -= 1
+      continue
+    }
+    rows.push(row)
+    if (!isSequenced && rows.length === chunk.rows) break
+  }
+  return { rows, lines: Buffer.from(rows.map(encodeRow).join('')) }
+}
+
+/** The chunk that rows are being put into. */
+class OpenChunk {
+  readonly since: number
+  readonly offset: number
+  readonly #lines: Buffer[] = []
+  #bytes = 0
+  until: number
+
+  constructor(since: number, offset: number) {
+    this.since = since
+    this.until = since
+    this.offset = offset
+  }
+
+  get rows(): number {
+    return this.#lines.length
+  }
+
+  takes(row: HistoryRow, line: Buffer, { rowsMax, bytesMax }: ChunkLimits): boolean {
+    if (this.rows === 0) return true
+    const isOfAKind = (row.seq === null) === (this.until === this.since)
+    return isOfAKind && this.rows < rowsMax && this.#bytes + line.length <= bytesMax
+  }
+
+  add(row: HistoryRow, line: Buffer): void {
+    this.#lines.push(line)
+    this.#bytes += line.length
+    if (row.seq !== null) this.until = row.seq
+  }
+
+  /** The one behind it, which begins with `row`. */
+  next(row: HistoryRow): OpenChunk {
+    return new OpenChunk(this.until, row.seq === null ? this.offset + this.rows : 0)
+  }
+
+  lines(): Buffer {
+    return Buffer.concat(this.#lines)
+  }
+}

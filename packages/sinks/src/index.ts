@@ -1,0 +1,11 @@
+/** What other packages may use of the sinks. */
+export { parseSchedule, type Schedule } from './driver/schedule.ts'
+export { ScheduledSink, type ScheduledSinkOptions, type SinkEvent, type SinkRun } from './driver/scheduled-sink.ts'
+export type { PartitionStatus, SinkStatus } from './driver/sink-status.ts'
+export { type Compression, compressorOf } from './forward/compression.ts'
+export { type ForwardOptions, ForwardSink } from './forward/forward-sink.ts'
+export { Ledger, type LedgerCounts } from './receiver/ledger.ts'
+export { SinkServer, type SinkServerOptions } from './receiver/sink-server.ts'
+export { formatPartition, type Partition, type RowSource, type SeqRange } from './row-source.ts'
+export { type Runtime, systemRuntime } from './runtime.ts'
+export type { ChunkLimits, Shipment, Sink } from './sink.ts'
