@@ -13,9 +13,9 @@ const native = /\/node_modules\/(better-sqlite3|bindings|file-uri-to-path|@napi-
 /** Some forty today, most of them the pieces of the CLI; it was one for each of 1,449 modules. */
 const filesMax = 60
 
-test('--version loads the entry alone', () => {
+test('--version loads the entry and what it says', () => {
   const loaded = loadedBy(new CommandLine(), ['--version'])
-  expect(loaded.map((file) => basename(file))).toEqual(['claudemesh.js', 'main.js'])
+  expect(loaded.map((file) => basename(file))).toEqual(['claudemesh.js', 'main.js', 'version.js'])
 })
 
 test('send loads nothing of daemon, broker or database', () => {

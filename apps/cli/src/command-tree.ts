@@ -69,6 +69,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('artifact import-oci', async () => (await import('./commands/artifact/import-oci.ts')).command),
   entry('artifact events', async () => (await import('./commands/artifact/events.ts')).command),
   entry('artifact stats', async () => (await import('./commands/artifact/stats.ts')).command),
+  entry('mcp', async () => (await import('./commands/mcp.ts')).command),
   entry('daemon start', async () => (await import('./commands/daemon/start.ts')).command),
   entry('daemon stop', async () => (await import('./commands/daemon/stop.ts')).command),
   entry('daemon restart', async () => (await import('./commands/daemon/restart.ts')).command),

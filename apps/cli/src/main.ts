@@ -1,5 +1,5 @@
 /** The entry of the command line. `--version` answers without loading anything else. */
-import { readFileSync } from 'node:fs'
+import { readVersion } from './version.ts'
 
 /**
  * Runs one command.
@@ -16,11 +16,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const { runProgram } = await import('./program.ts')
   return await runProgram(argv)
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown'
 }
