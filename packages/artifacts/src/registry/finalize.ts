@@ -17,15 +17,14 @@ import { compareBytes } from '../manifest/manifest-checks.ts'
 import { type Manifest, type ManifestFile, type ManifestReceipt, manifestVersion } from '../manifest/manifest-schema.ts'
 import type { Runtime } from '../runtime.ts'
 import { checkActor } from './input.ts'
+import { type LocationRow, pageLocations } from './locations/statements.ts'
 import { packageNotOpen, requirePackage } from './package.ts'
 import {
   type FileRow,
   findDuration,
   findRetention,
-  type LocationRow,
   type PackageRow,
   pageFiles,
-  pageLocations,
   type RetentionRow,
 } from './statements.ts'
 

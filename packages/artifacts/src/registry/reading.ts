@@ -14,6 +14,7 @@ import { normalizeRelativePath } from '../paths/relative-path.ts'
 import type { Verification } from '../retention/verification.ts'
 import type { ByteRange, StoredObject } from '../storage/spi.ts'
 import { checkLimit } from './input.ts'
+import { type LocationRow, listLocationsOfFile } from './locations/statements.ts'
 import {
   type Package,
   type PackageFile,
@@ -28,9 +29,7 @@ import {
   findFile,
   findFileByKey,
   findRetention,
-  type LocationRow,
   listFilesByAddress,
-  listLocationsOfFile,
   type PackageFilter,
   pageFiles,
   pagePackages,

@@ -18,7 +18,8 @@ import type { NewEvent } from '../events/event.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { ContentAddress } from '../identity/content-address.ts'
 import { checkActor } from '../registry/input.ts'
-import { type LocationRow, noteDeletion, pageLocations } from '../registry/statements.ts'
+import { type LocationRow, pageLocations } from '../registry/locations/statements.ts'
+import { noteDeletion } from '../registry/statements.ts'
 import type { Runtime } from '../runtime.ts'
 import {
   countReferences,

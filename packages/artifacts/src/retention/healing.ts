@@ -7,7 +7,8 @@ import type { DataPlane } from '../dataplane/spi.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { ContentAddress } from '../identity/content-address.ts'
 import { healedEvent, publishedContent } from '../registry/ingest/content.ts'
-import { listReferences, notePut } from '../registry/statements.ts'
+import { listDamagedReferences } from '../registry/locations/statements.ts'
+import { notePut } from '../registry/statements.ts'
 import type { Runtime } from '../runtime.ts'
 
 /** An object in a backend whose bytes are not what they should be. */
@@ -62,8 +63,7 @@ export class Healing {
         run: async (tx) => {
           // Only if it was deleted in between.
           await this.#plane.restore(bytes)
-          const references = await listReferences(tx, damaged.backendId, address)
-          const healed = references.filter(({ status }) => status !== 'stored')
+          const healed = await listDamagedReferences(tx, damaged.backendId, address)
           await notePut(tx, damaged.backendId, address, this.#runtime.now())
           await this.#log.write(
             tx,

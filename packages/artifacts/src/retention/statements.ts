@@ -1,6 +1,7 @@
 /** The SQL of keeping and letting go (06 §13). */
 import type { Session, SqlValue, Tx } from '../db/spi.ts'
-import type { LocationRow, RetentionRow } from '../registry/statements.ts'
+import type { LocationRow } from '../registry/locations/statements.ts'
+import type { RetentionRow } from '../registry/statements.ts'
 
 const selectExpired = `
   SELECT retention_state.package_id FROM retention_state JOIN artifact_packages USING (package_id)

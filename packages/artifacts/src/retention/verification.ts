@@ -6,14 +6,14 @@ import type { NewEvent } from '../events/event.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { ContentAddress } from '../identity/content-address.ts'
 import { checkActor } from '../registry/input.ts'
-import { requirePackage } from '../registry/package.ts'
 import {
-  findFile,
   type LocationRow,
   listLocationsOfFile,
   listReferences,
   pageLocations,
-} from '../registry/statements.ts'
+} from '../registry/locations/statements.ts'
+import { requirePackage } from '../registry/package.ts'
+import { findFile } from '../registry/statements.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Healing } from './healing.ts'
 import { listBlobs, noteScrubbed, readScrubCursor } from './statements.ts'

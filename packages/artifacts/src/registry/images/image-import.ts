@@ -24,8 +24,9 @@ import type { Finalize } from '../finalize.ts'
 import { type Content, healedEvent, ingestedEvent, publishedContent } from '../ingest/content.ts'
 import type { IngestSlots } from '../ingest/ingest-slots.ts'
 import { checkAnnotations, checkMediaType, type Provenance } from '../input.ts'
+import { type LocationRow, listDamagedReferences } from '../locations/statements.ts'
 import type { CheckedPackage, NewPackage, Packages } from '../packages.ts'
-import { countDeletions, holdDeletions, type LocationRow, listReferences, notePut } from '../statements.ts'
+import { countDeletions, holdDeletions, notePut } from '../statements.ts'
 
 /** What an image does not say of the package that it becomes. */
 export interface ImportOptions extends Pick<NewPackage, 'retentionClass' | 'actor'> {
@@ -179,7 +180,7 @@ export class ImageImport {
     const gone: ContentAddress[] = []
     const damaged: LocationRow[] = []
     for (const content of published.contents.values()) {
-      const found = await this.#damagedReferences(tx, content)
+      const found = await listDamagedReferences(tx, backendOf(content), content.address)
       damaged.push(...found)
       const isCertain = found.length === 0 && deletions === published.deletions && !(await isDoomed(tx, content))
       if (isCertain) continue
@@ -198,11 +199,6 @@ export class ImageImport {
     )
     crashPoint('artifacts.import.written')
     return { imported }
-  }
-
-  async #damagedReferences(tx: Tx, content: Content): Promise<readonly LocationRow[]> {
-    const references = await listReferences(tx, backendOf(content), content.address)
-    return references.filter(({ status }) => status !== 'stored')
   }
 
   async #writePackage(

@@ -5,7 +5,8 @@ import type { Session } from '../../db/spi.ts'
 import type { NewEvent } from '../../events/event.ts'
 import { type ContentAddress, formatContentAddress } from '../../identity/content-address.ts'
 import type { RelativePath } from '../../paths/relative-path.ts'
-import { findFile, type LocationRow, listReferences } from '../statements.ts'
+import { findStoredReference, type LocationRow } from '../locations/statements.ts'
+import { findFile } from '../statements.ts'
 
 /** Bytes that are here, and where. */
 export interface Content {
@@ -25,10 +26,9 @@ export async function findContent(
   backendIds: readonly string[],
 ): Promise<Content> {
   for (const backendId of backendIds) {
-    const locations = (await listReferences(session, backendId, address)).filter(({ status }) => status === 'stored')
-    const [location] = locations
-    const file = location === undefined ? null : await findFile(session, location.file_id)
-    if (location === undefined || file === null) continue
+    const location = await findStoredReference(session, backendId, address)
+    const file = location === null ? null : await findFile(session, location.file_id)
+    if (location === null || file === null) continue
     return {
       address,
       algorithm: file.digest_algorithm,

@@ -18,8 +18,9 @@ import { findBlob } from '../../retention/statements.ts'
 import type { Runtime } from '../../runtime.ts'
 import { answerOnce } from '../answers/idempotency.ts'
 import { checkActor, checkAnnotations, checkMediaType } from '../input.ts'
+import { type LocationRow, listDamagedReferences } from '../locations/statements.ts'
 import { requireOpenPackage } from '../package.ts'
-import { countDeletions, type LocationRow, listReferences, notePut } from '../statements.ts'
+import { countDeletions, notePut } from '../statements.ts'
 import { type Content, findContent, healedEvent, ingestedEvent, publishedContent } from './content.ts'
 import { checkPlace } from './file-place.ts'
 
@@ -120,8 +121,7 @@ export class Placing {
       packageIds: [wanted.packageId],
       run: (tx) =>
         this.#answer(tx, wanted, address, async () => {
-          const references = await listReferences(tx, receipt.backendId, address)
-          const healed = references.filter(({ status }) => status !== 'stored')
+          const healed = await listDamagedReferences(tx, receipt.backendId, address)
           // To look at each object here would keep everybody waiting. What was deleted was counted; what somebody was killed
           // over while deleting it is still doomed.
           const isDoomed = (await findBlob(tx, receipt.backendId, address))?.doomed_at != null
