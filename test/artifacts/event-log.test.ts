@@ -240,6 +240,30 @@ for (const { name, freshUrl } of engines) {
       expect(await store.log.replay()).toMatchObject({ applied: 1, unknown: 1, last_sequence: 2 })
     })
 
+    test('take no row that refers to none, also when they were just computed anew', async () => {
+      const store = await open(await freshUrl())
+      const stray: NewEvent = {
+        ...created('nowhere'),
+        event_type: 'v1.storage.location_added',
+        payload: {
+          package_id: 'nowhere',
+          file_id: 'nowhere',
+          storage_location_id: 'l',
+          backend_id: 'local',
+          object_key: 'k',
+          content_address: 'blake3:0',
+          size_bytes: 1,
+          stored_at: 1,
+          retrieval_tier: 'hot',
+        },
+      }
+      await write(store, created('p'))
+      await expect(write(store, stray)).rejects.toThrow()
+      await store.log.replay()
+      await expect(write(store, stray)).rejects.toThrow()
+      expect((await eventsOf(store, 1)).map(({ subject_id }) => subject_id)).toEqual(['p'])
+    })
+
     test('writers go on while they are computed anew, and nothing of theirs is missing', async () => {
       const store = await open(await freshUrl())
       for (let batch = 0; batch < 10; batch += 1)

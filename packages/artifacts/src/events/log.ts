@@ -11,6 +11,7 @@ import type { Session, Tx } from '../db/spi.ts'
 import { chainDigest, type Event, encodePayload, type NewEvent, payloadDigest } from './event.ts'
 import { insert, listEvents, listSizes, reserve, setChain } from './statements.ts'
 import { applyEvent } from './views/apply.ts'
+import { ViewRows } from './views/view-rows.ts'
 
 /** How much is read at a time, whoever reads. */
 const page = { eventsMax: 500, bytesMax: 8 * 1024 * 1024 } as const
@@ -24,6 +25,7 @@ const page = { eventsMax: 500, bytesMax: 8 * 1024 * 1024 } as const
 export async function writeEvents(tx: Tx, events: readonly NewEvent[], now: number): Promise<readonly Event[]> {
   const payloads = events.map(({ payload }) => encodePayload(payload))
   const head = await reserve(tx, events.length, now)
+  const views = new ViewRows(tx)
   const written: Event[] = []
   let chain = head.lastChainDigest
   for (const [index, { event_type, subject_kind, subject_id, actor }] of events.entries()) {
@@ -34,9 +36,10 @@ export async function writeEvents(tx: Tx, events: readonly NewEvent[], now: numb
     chain = chainDigest(chain, digested)
     const event = { ...digested, payload, chain_digest: chain }
     await insert(tx, event)
-    await applyEvent(tx, event)
+    await applyEvent(views, event)
     written.push(event)
   }
+  await views.flush()
   await setChain(tx, chain)
   return written
 }

@@ -49,6 +49,7 @@ class Replayer {
         if (await writer.apply(event)) this.#applied += 1
         else this.#unknown += 1
       }
+      await writer.flush()
       await turn()
     }
     const isWhole = this.#sequence === head.lastSequence

@@ -12,7 +12,7 @@ import type { Attempt, Database, Listener, Session, Snapshot, Tx } from '../spi.
 import { Turns } from '../turns.ts'
 import { SqliteListener, Wakeups } from './sqlite-listener.ts'
 import { SqliteSession } from './sqlite-session.ts'
-import { boundaries, defineFunctions, neverWait, run } from './statements.ts'
+import { assertReferences, boundaries, defineFunctions, neverWait, run, withoutReferences } from './statements.ts'
 
 /** The migrations of the engine, with a slash at the end. */
 export const sqliteMigrations = new URL('../migrations/sqlite/', import.meta.url)
@@ -62,9 +62,21 @@ export class SqliteDatabase implements Database {
     return this.#writing.take(() => retryBusy(() => spanning(this.#writer, () => work(this.#tx))))
   }
 
-  /** In one transaction: readers have their snapshots. */
+  /**
+   * In one transaction: readers have their snapshots. That rows refer to rows that are there is looked at once, at its end;
+   * to do so for each row, of those that go too, takes longer than all else.
+   */
   rebuild(fill: Parameters<Database['rebuild']>[0]): Promise<void> {
-    return this.write((tx) => fill(tx, 'begin'))
+    return this.#writing.take(() =>
+      retryBusy(() =>
+        withoutReferences(this.#writer, () =>
+          spanning(this.#writer, async () => {
+            await fill(this.#tx, 'begin')
+            assertReferences(this.#writer)
+          }),
+        ),
+      ),
+    )
   }
 
   async listen(): Promise<Listener> {

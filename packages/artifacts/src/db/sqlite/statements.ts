@@ -15,6 +15,22 @@ export function neverWait(db: Database): void {
   db.pragma('busy_timeout = 0')
 }
 
+/** Runs something, outside of any transaction, while no reference is checked when a row is written. */
+export async function withoutReferences<T>(db: Database, work: () => Promise<T>): Promise<T> {
+  db.pragma('foreign_keys = OFF')
+  try {
+    return await work()
+  } finally {
+    db.pragma('foreign_keys = ON')
+  }
+}
+
+/** @throws Error a row refers to one that is not there */
+export function assertReferences(db: Database): void {
+  const [dangling] = db.pragma('foreign_key_check') as readonly { readonly table: string; readonly parent: string }[]
+  if (dangling !== undefined) throw new Error(`a row of ${dangling.table} refers to none of ${dangling.parent}`)
+}
+
 /** Changes with every commit of another connection, also of another process. */
 export function readDataVersion(db: Database): number {
   return db.pragma('data_version', { simple: true }) as number

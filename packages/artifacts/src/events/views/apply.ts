@@ -5,14 +5,14 @@
 
 import { jcs } from '../../canon/jcs.ts'
 import type { CanonicalMap, CanonicalValue } from '../../canon/value.ts'
-import type { Session } from '../../db/spi.ts'
 import { formatContentAddress, makeDigest } from '../../identity/content-address.ts'
 import type { Manifest } from '../../manifest/manifest-schema.ts'
 import { type ShareEvent, shareMoves } from '../../shares/states.ts'
 import { type Event, payloadOf } from '../event.ts'
 import * as rows from './statements.ts'
+import type { ViewRows } from './view-rows.ts'
 
-type Apply = (session: Session, event: Event, payload: CanonicalMap) => Promise<void>
+type Apply = (views: ViewRows, event: Event, payload: CanonicalMap) => Promise<void>
 
 const appliers: Readonly<Record<string, Apply>> = {
   'v1.package.created': createPackage,
@@ -20,38 +20,38 @@ const appliers: Readonly<Record<string, Apply>> = {
   'v1.file.ingested': ingestFile,
   'v1.file.removed': removeFile,
   'v1.package.finalized': finalizePackage,
-  'v1.package.aborted': (session, event, payload) => endPackage(session, event, payload, 'aborted'),
-  'v1.package.garbage_collected': (session, event, payload) => endPackage(session, event, payload, 'garbage_collected'),
+  'v1.package.aborted': (views, event, payload) => endPackage(views, event, payload, 'aborted'),
+  'v1.package.garbage_collected': (views, event, payload) => endPackage(views, event, payload, 'garbage_collected'),
   'v1.package.signed': signPackage,
-  'v1.retention.extended': async (session, { sequence }, p) =>
-    rows.extendRetention(session, {
+  'v1.retention.extended': async (views, { sequence }, p) =>
+    rows.extendRetention(views, {
       packageId: text(p, 'package_id'),
       expiresAt: integer(p, 'new_expires_at'),
       sequence,
     }),
-  'v1.retention.hold_applied': async (session, { sequence }, p) =>
-    rows.setHold(session, {
+  'v1.retention.hold_applied': async (views, { sequence }, p) =>
+    rows.setHold(views, {
       packageId: text(p, 'package_id'),
       holdId: text(p, 'hold_id'),
       reason: text(p, 'reason'),
       sequence,
     }),
-  'v1.retention.hold_released': async (session, { sequence }, p) =>
-    rows.setHold(session, { packageId: text(p, 'package_id'), holdId: null, reason: null, sequence }),
-  'v1.retention.eligibility_marked': async (session, { sequence }, p) =>
-    rows.markEligible(session, { packageId: text(p, 'package_id'), markedAt: integer(p, 'marked_at'), sequence }),
-  'v1.storage.location_added': (session, event, p) =>
-    addLocation(session, event, { receipt: p, fileId: text(p, 'file_id'), packageId: text(p, 'package_id') }),
-  'v1.storage.tier_changed': async (session, { sequence }, p) =>
-    rows.setTier(session, {
+  'v1.retention.hold_released': async (views, { sequence }, p) =>
+    rows.setHold(views, { packageId: text(p, 'package_id'), holdId: null, reason: null, sequence }),
+  'v1.retention.eligibility_marked': async (views, { sequence }, p) =>
+    rows.markEligible(views, { packageId: text(p, 'package_id'), markedAt: integer(p, 'marked_at'), sequence }),
+  'v1.storage.location_added': (views, event, p) =>
+    addLocation(views, event, { receipt: p, fileId: text(p, 'file_id'), packageId: text(p, 'package_id') }),
+  'v1.storage.tier_changed': async (views, { sequence }, p) =>
+    rows.setTier(views, {
       locationId: text(p, 'storage_location_id'),
       tier: text(p, 'retrieval_tier'),
       restoreStatus: textOrNull(p, 'restore_status'),
       sequence,
     }),
   'v1.storage.location_verified': verifyLocation,
-  'v1.storage.location_deleted': async (session, { sequence, created_at }, p) =>
-    rows.setDeleted(session, { locationId: text(p, 'storage_location_id'), at: created_at, sequence }),
+  'v1.storage.location_deleted': async (views, { sequence, created_at }, p) =>
+    rows.setDeleted(views, { locationId: text(p, 'storage_location_id'), at: created_at, sequence }),
   'v1.share.created': addShare,
   'v1.share.uploaded': moveShare,
   'v1.share.sent': moveShare,
@@ -61,25 +61,25 @@ const appliers: Readonly<Record<string, Apply>> = {
 }
 
 /**
- * Writes what an event changes.
+ * Writes what an event changes, or has the views hold it back.
  *
  * @returns false for a type that this version does not know: it changes nothing
  */
-export async function applyEvent(session: Session, event: Event): Promise<boolean> {
+export async function applyEvent(views: ViewRows, event: Event): Promise<boolean> {
   const apply = appliers[event.event_type]
   if (apply === undefined) return false
   const payload = payloadOf(event)
-  await apply(session, event, payload)
+  await apply(views, event, payload)
   // Where bytes are and who gets them is no change of the package that they belong to.
   const isOfPackage = event.subject_kind === 'package' || event.subject_kind === 'file'
   if (isOfPackage && typeof payload['package_id'] === 'string') {
-    await rows.touchPackage(session, payload['package_id'], event.sequence)
+    views.change(payload['package_id'], { files: 0, bytes: 0, sequence: event.sequence })
   }
   return true
 }
 
-async function createPackage(session: Session, event: Event, p: CanonicalMap): Promise<void> {
-  await rows.insertRow(session, 'artifact_packages', {
+async function createPackage(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
+  views.insert('artifact_packages', {
     package_id: text(p, 'package_id'),
     name: text(p, 'name'),
     producer: text(p, 'producer'),
@@ -99,9 +99,9 @@ async function createPackage(session: Session, event: Event, p: CanonicalMap): P
   })
 }
 
-async function applyDefaultRetention(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+async function applyDefaultRetention(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
   const expiresAt = integerOrNull(p, 'expires_at')
-  await rows.insertRow(session, 'retention_state', {
+  views.insert('retention_state', {
     package_id: text(p, 'package_id'),
     retention_class: text(p, 'retention_class'),
     default_expires_at: expiresAt,
@@ -111,7 +111,7 @@ async function applyDefaultRetention(session: Session, event: Event, p: Canonica
   })
 }
 
-async function ingestFile(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+async function ingestFile(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
   const { sequence } = event
   const fileId = text(p, 'file_id')
   const packageId = text(p, 'package_id')
@@ -120,8 +120,8 @@ async function ingestFile(session: Session, event: Event, p: CanonicalMap): Prom
   const replacedBytes =
     replaced === null
       ? 0
-      : await rows.endFile(session, { fileId: replaced, state: 'replaced', replacedBy: fileId, sequence })
-  await rows.insertRow(session, 'artifact_files', {
+      : await rows.endFile(views, { fileId: replaced, state: 'replaced', replacedBy: fileId, sequence })
+  views.insert('artifact_files', {
     file_id: fileId,
     package_id: packageId,
     relative_path: text(p, 'relative_path'),
@@ -138,19 +138,19 @@ async function ingestFile(session: Session, event: Event, p: CanonicalMap): Prom
     last_event_sequence: sequence,
   })
   for (const receipt of p['receipts'] as readonly CanonicalMap[]) {
-    await addLocation(session, event, { receipt, fileId, packageId, contentAddress: text(p, 'content_address') })
+    await addLocation(views, event, { receipt, fileId, packageId, contentAddress: text(p, 'content_address') })
   }
   const files = replaced === null ? 1 : 0
-  await rows.countFiles(session, { packageId, files, bytes: integer(p, 'size_bytes') - replacedBytes, sequence })
+  views.change(packageId, { files, bytes: integer(p, 'size_bytes') - replacedBytes, sequence })
 }
 
 async function addLocation(
-  session: Session,
+  views: ViewRows,
   event: Event,
   o: { receipt: CanonicalMap; fileId: string; packageId: string; contentAddress?: string },
 ): Promise<void> {
   const { receipt } = o
-  await rows.insertRow(session, 'storage_locations', {
+  views.insert('storage_locations', {
     storage_location_id: text(receipt, 'storage_location_id'),
     file_id: o.fileId,
     package_id: o.packageId,
@@ -165,20 +165,20 @@ async function addLocation(
   })
 }
 
-async function removeFile(session: Session, { sequence }: Event, p: CanonicalMap): Promise<void> {
-  const bytes = await rows.endFile(session, {
+async function removeFile(views: ViewRows, { sequence }: Event, p: CanonicalMap): Promise<void> {
+  const bytes = await rows.endFile(views, {
     fileId: text(p, 'file_id'),
     state: 'removed',
     replacedBy: null,
     sequence,
   })
-  await rows.countFiles(session, { packageId: text(p, 'package_id'), files: -1, bytes: -bytes, sequence })
+  views.change(text(p, 'package_id'), { files: -1, bytes: -bytes, sequence })
 }
 
-async function finalizePackage(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+async function finalizePackage(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
   const manifest = p as unknown as Manifest
   const digest = Buffer.from(event.payload_digest).toString('hex')
-  await rows.finalize(session, {
+  await rows.finalize(views, {
     packageId: manifest.package.package_id,
     manifestDigest: formatContentAddress(makeDigest('blake3', digest)),
     contentRoot: manifest.package.content_root,
@@ -188,16 +188,16 @@ async function finalizePackage(session: Session, event: Event, p: CanonicalMap):
 }
 
 async function endPackage(
-  session: Session,
+  views: ViewRows,
   { sequence }: Event,
   p: CanonicalMap,
   status: 'aborted' | 'garbage_collected',
 ): Promise<void> {
-  await rows.endPackage(session, { packageId: text(p, 'package_id'), status, sequence })
+  await rows.endPackage(views, { packageId: text(p, 'package_id'), status, sequence })
 }
 
-async function signPackage(session: Session, event: Event, p: CanonicalMap): Promise<void> {
-  await rows.insertRow(session, 'package_signatures', {
+async function signPackage(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
+  views.insert('package_signatures', {
     package_id: text(p, 'package_id'),
     key_id: text(p, 'key_id'),
     payload_type: text(p, 'payload_type'),
@@ -208,16 +208,16 @@ async function signPackage(session: Session, event: Event, p: CanonicalMap): Pro
   })
 }
 
-async function verifyLocation(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+async function verifyLocation(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
   const outcome = text(p, 'outcome')
   const status = outcome === 'verified' ? 'stored' : outcome
   const { created_at: at, sequence } = event
-  await rows.setVerified(session, { locationId: text(p, 'storage_location_id'), status, at, sequence })
+  await rows.setVerified(views, { locationId: text(p, 'storage_location_id'), status, at, sequence })
 }
 
-async function addShare(session: Session, event: Event, p: CanonicalMap): Promise<void> {
+async function addShare(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
   const { direction, to } = shareMoves[event.event_type as 'v1.share.created' | 'v1.share.received']
-  await rows.insertRow(session, 'shares', {
+  views.insert('shares', {
     share_id: text(p, 'share_id'),
     direction,
     status: to,
@@ -235,8 +235,8 @@ async function addShare(session: Session, event: Event, p: CanonicalMap): Promis
   })
 }
 
-async function moveShare(session: Session, event: Event, p: CanonicalMap): Promise<void> {
-  await rows.moveShare(session, {
+async function moveShare(views: ViewRows, event: Event, p: CanonicalMap): Promise<void> {
+  await rows.moveShare(views, {
     shareId: text(p, 'share_id'),
     status: shareMoves[event.event_type as ShareEvent].to,
     packageId: textIfAny(p, 'package_id'),

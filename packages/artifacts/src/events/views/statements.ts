@@ -5,37 +5,53 @@ import type { ViewName } from '../../db/view-names.ts'
 /** Columns of a row to be inserted, by name. */
 export type NewRow = Readonly<Record<string, SqlValue>>
 
+/** How many rows go into one statement: as many as are left, in few sizes, since each is prepared. */
+const rowsAtOnce = [64, 8, 1] as const
+
 const inserts = new Map<string, string>()
 
-/** Inserts a row; columns that are not named are null. */
-export async function insertRow(session: Session, table: ViewName, row: NewRow): Promise<void> {
-  const columns = Object.keys(row)
-  const key = `${table} ${columns.join()}`
+/** Inserts rows that name the same columns; those that are not named are null. */
+export async function insertRows(session: Session, table: ViewName, newRows: readonly NewRow[]): Promise<void> {
+  const columns = Object.keys(newRows[0] ?? {})
+  for (let start = 0; start < newRows.length; ) {
+    const count = rowsAtOnce.find((size) => size <= newRows.length - start) ?? 1
+    const values = newRows.slice(start, start + count).flatMap((row) => Object.values(row))
+    await session.execute(insertText({ table, columns, count }), values)
+    start += count
+  }
+}
+
+function insertText(o: {
+  readonly table: ViewName
+  readonly columns: readonly string[]
+  readonly count: number
+}): string {
+  const { table, columns, count } = o
+  const key = `${count} ${table} ${columns.join()}`
   let text = inserts.get(key)
   if (text === undefined) {
-    text = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')})`
+    const row = (index: number) => columns.map((_, column) => `$${index * columns.length + column + 1}`).join(', ')
+    const rows = Array.from({ length: count }, (_, index) => `(${row(index)})`)
+    text = `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${rows.join(', ')}`
     inserts.set(key, text)
   }
-  await session.execute(text, Object.values(row))
+  return text
 }
 
-const touchText = 'UPDATE artifact_packages SET last_event_sequence = $2 WHERE package_id = $1'
-
-/** Every event of a package is its last one until the next. */
-export async function touchPackage(session: Session, packageId: string, sequence: number): Promise<void> {
-  await session.execute(touchText, [packageId, sequence])
+/** What events add to a package, the last of which is its last one until the next. */
+export interface PackageChange {
+  readonly files: number
+  readonly bytes: number
+  readonly sequence: number
 }
 
-const countText = `
+const changeText = `
   UPDATE artifact_packages
      SET file_count = file_count + $2, total_size_bytes = total_size_bytes + $3, last_event_sequence = $4
    WHERE package_id = $1`
 
-export async function countFiles(
-  session: Session,
-  o: { packageId: string; files: number; bytes: number; sequence: number },
-): Promise<void> {
-  await session.execute(countText, [o.packageId, o.files, o.bytes, o.sequence])
+export async function changePackage(session: Session, packageId: string, o: PackageChange): Promise<void> {
+  await session.execute(changeText, [packageId, o.files, o.bytes, o.sequence])
 }
 
 const endFileText = `
