@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { HistoryRow } from '@claudemesh/protocol'
 import { onTestFinished } from 'vitest'
 import { SinkServer, type SinkServerOptions } from '../../packages/sinks/src/index.ts'
-import { scratchDirectory } from './scratch-directory.ts'
+import { memoryDirectory } from './scratch-directory.ts'
 
 /** What becomes of one request: the receiver answers, it is answered for it, or the answer is lost behind a commit. */
 export type Fault = { readonly status: number; readonly headers?: Record<string, string> } | 'answer-lost' | null
@@ -26,7 +26,7 @@ export class BatchReceiver {
 
   static async start(o: Partial<SinkServerOptions> = {}): Promise<BatchReceiver> {
     const defaults = { host: '127.0.0.1', port: 0, token: null, signatureKey: null, now: Date.now }
-    const receiver = await SinkServer.open({ ledger: join(scratchDirectory(), 'ledger.db'), ...defaults, ...o })
+    const receiver = await SinkServer.open({ ledger: join(memoryDirectory(), 'ledger.db'), ...defaults, ...o })
     const started = new BatchReceiver(receiver)
     await new Promise<void>((resolve) => started.#proxy.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => started.#stop())
@@ -50,9 +50,9 @@ export class BatchReceiver {
     return [...this.#receiver.ledger.rows()].map((line) => JSON.parse(line))
   }
 
-  /** The sequences of all rows, in the order of arrival. */
-  seqs(): (number | null)[] {
-    return this.rows().map(({ seq }) => seq)
+  /** The numbers of all rows, in the order of arrival. */
+  numbers(): number[] {
+    return this.rows().map(({ meta }) => Number(meta?.['n']))
   }
 
   async #pass(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {

@@ -42,6 +42,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   topic_unknown: data,
   topic_reserved: permission,
   sink_stopped: data,
+  sink_conflict: data,
   sink_not_listable: data,
   queue_unknown: data,
   queue_not_consumed: data,

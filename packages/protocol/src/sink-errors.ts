@@ -18,6 +18,12 @@ export const sinkErrors = {
     title: 'The destination of the sink refused rows',
     hint: 'See what it answered, and correct its address, its credentials or the receiver.',
   },
+  sink_conflict: {
+    status: 409,
+    retryable: false,
+    title: 'Under the name of an export there is something else at the destination',
+    hint: 'Give each daemon a directory or prefix of its own, then `claudemesh sink run`.',
+  },
   sink_not_listable: {
     status: 409,
     retryable: false,

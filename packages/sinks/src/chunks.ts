@@ -36,8 +36,8 @@ export async function cutChunks(
   const chunks: Chunk[] = []
   let open = new OpenChunk(range.since, 0)
   const seal = () => {
-    const { since, offset, rows } = open
-    chunks.push({ since, until: open.until, offset, rows, batch_id: batchId({ sink, partition, since }, open.lines()) })
+    const { since, until, offset, rows, at } = open
+    chunks.push({ since, until, offset, rows, at, batch_id: batchId({ sink, partition, since }, open.lines()) })
   }
   for await (const { row } of source.readRows(partition, range)) {
     const line = Buffer.from(encodeRow(row))
@@ -81,6 +81,8 @@ class OpenChunk {
   readonly #lines: Buffer[] = []
   #bytes = 0
   until: number
+  /** The time of its first row. */
+  at = 0
 
   constructor(since: number, offset: number) {
     this.since = since
@@ -99,6 +101,7 @@ class OpenChunk {
   }
 
   add(row: HistoryRow, line: Buffer): void {
+    if (this.rows === 0) this.at = row.at
     this.#lines.push(line)
     this.#bytes += line.length
     if (row.seq !== null) this.until = row.seq

@@ -17,9 +17,14 @@ const othersMask = 0o077
  * @throws MeshError `unsafe_permissions`
  */
 export function ensurePrivateDirectory(path: string): void {
+  makeDirectory(path)
+  assertPrivate(path, { stats: statSync(path), chmod: '700' })
+}
+
+/** Makes a directory and those above it as far as they are missing (0700, names durable); one that is there is as it is. */
+export function makeDirectory(path: string): void {
   const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
   if (firstMade !== undefined) syncNewNames(path, firstMade)
-  assertPrivate(path, { stats: statSync(path), chmod: '700' })
 }
 
 /**

@@ -46,7 +46,7 @@ test('an intent begins where the watermark is', () => {
 })
 
 describe('parts that do not agree are told', () => {
-  const chunk = { offset: 0, rows: 1, batch_id: '0'.repeat(64) }
+  const chunk = { offset: 0, rows: 1, at: 0, batch_id: '0'.repeat(64) }
   const rows = [
     { what: 'an intent that begins elsewhere', intent: { ...intent, since: 4 }, agrees: false },
     { what: 'a gap between chunks', intent: { ...intent, chunks: [{ ...chunk, since: 6, until: 9 }] }, agrees: false },

@@ -21,6 +21,8 @@ const chunkSchema = Type.Object(
     /** Among rows without a sequence, how many of them are in earlier chunks. */
     offset: count,
     rows: count,
+    /** The time of its first row: names of objects have it. */
+    at: count,
     /** By which the destination knows the chunk. */
     batch_id: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   },
