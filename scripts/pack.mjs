@@ -13,7 +13,17 @@ const bundle = 'apps/cli/dist/bundle'
 rmSync(release, { recursive: true, force: true })
 mkdirSync(target, { recursive: true })
 
-for (const path of ['apps/cli/bin', bundle, 'systemd', 'launchd', 'CHANGELOG.md', 'LICENSE', 'README.md']) copy(path)
+for (const path of [
+  'apps/cli/bin',
+  'apps/cli/skill',
+  bundle,
+  'systemd',
+  'launchd',
+  'CHANGELOG.md',
+  'LICENSE',
+  'README.md',
+])
+  copy(path)
 for (const workspace of workspaces()) {
   const { name, version } = readManifest(workspace)
   // Programs tell the version of what they are made from.

@@ -6,6 +6,8 @@ import { isCi } from './protocol.ts'
 export interface Environment {
   /** Where everything of this user is: CLAUDEMESH_HOME, by default ~/.claudemesh. */
   readonly home: string
+  /** Whether CLAUDEMESH_HOME says so. */
+  readonly isHomeChosen: boolean
   /** The mesh that commands mean when they name none: CLAUDEMESH_MESH. */
   readonly mesh: string | null
   /** Data directory of the broker on this host: CLAUDEMESH_BROKER_DATA, by default the one in the home. */
@@ -15,8 +17,22 @@ export interface Environment {
   /** Whether this is a CI job. */
   readonly isCi: boolean
   readonly colour: ColourWish
+  /** Where agents keep their configuration. */
+  readonly clientFolders: ClientFolders
   /** CLAUDEMESH_DEBUG: show where an unexpected error came from. */
   readonly debug: boolean
+}
+
+/** Where agents of this user and of this directory keep their configuration. */
+export interface ClientFolders {
+  /** CLAUDE_CONFIG_DIR, by default ~/.claude. */
+  readonly claude: string
+  /** The file with the servers of Claude Code. */
+  readonly claudeConfig: string
+  /** CODEX_HOME, by default ~/.codex. */
+  readonly codex: string
+  /** The working directory. */
+  readonly project: string
 }
 
 /** What the environment says about colour (no-color.org): `auto` leaves it to whether a terminal is there. */
@@ -26,11 +42,13 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const home = readHome(env['CLAUDEMESH_HOME'])
   return {
     home,
+    isHomeChosen: nonEmpty(env['CLAUDEMESH_HOME']) !== null,
     brokerData: nonEmpty(env['CLAUDEMESH_BROKER_DATA']) ?? join(home, 'broker'),
     mesh: nonEmpty(env['CLAUDEMESH_MESH']),
     hostname: hostname(),
     isCi: isCi(env),
     colour: readColourWish(env),
+    clientFolders: readClientFolders(env),
     debug: nonEmpty(env['CLAUDEMESH_DEBUG']) !== null,
   }
 }
@@ -38,6 +56,16 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
 /** The environment of a process that works in the same home, whatever its working directory. */
 export function childEnvironment(home: string): Readonly<Record<string, string | undefined>> {
   return { ...process.env, CLAUDEMESH_HOME: home }
+}
+
+function readClientFolders(env: Readonly<Record<string, string | undefined>>): ClientFolders {
+  const claude = nonEmpty(env['CLAUDE_CONFIG_DIR'])
+  return {
+    claude: claude ?? join(homedir(), '.claude'),
+    claudeConfig: join(claude ?? homedir(), '.claude.json'),
+    codex: nonEmpty(env['CODEX_HOME']) ?? join(homedir(), '.codex'),
+    project: process.cwd(),
+  }
 }
 
 function readHome(value: string | undefined): string {
