@@ -1,6 +1,7 @@
 /** The package as a user gets it: made from this checkout, installed from the file alone, used from an empty home. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,7 @@ import { scratchDirectory } from '../support/scratch-directory.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'apps/cli/package.json'), 'utf8')) as { version: string }
-/** better-sqlite3 is compiled where it is installed, unless there is a build of it to be fetched. */
+/** Where the build of better-sqlite3 does not fit, it is fetched or compiled. */
 const installMsMax = 600_000
 
 describe('the package', () => {
@@ -21,7 +22,8 @@ describe('the package', () => {
     prefix = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
     const tarball = join(root, 'release', `claudemesh-${version}.tgz`)
     const args = ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', tarball]
-    succeed(spawnSync('npm', args, { cwd: prefix, encoding: 'utf8' }))
+    const env = { ...process.env, npm_config_better_sqlite3_local_prebuilds: packSqlite(prefix) }
+    succeed(spawnSync('npm', args, { cwd: prefix, env, encoding: 'utf8' }))
     program = join(prefix, 'bin/claudemesh')
   }, installMsMax)
 
@@ -74,6 +76,25 @@ describe('the package', () => {
     for (const file of readdirSync(bundle)) expect(readFileSync(join(bundle, file), 'utf8')).not.toContain(root)
   })
 })
+
+/**
+ * What was compiled for this checkout, as the install script of better-sqlite3 would fetch it: to compile it once more takes
+ * a minute, and shows nothing about the package. @returns the directory
+ */
+function packSqlite(prefix: string): string {
+  const directory = join(prefix, 'prebuilds')
+  mkdirSync(directory)
+  const from = dirname(createRequire(import.meta.url).resolve('better-sqlite3/package.json'))
+  const { version } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as { version: string }
+  const { modules } = process.versions
+  const name = `better-sqlite3-v${version}-node-v${modules}-${process.platform}-${process.arch}.tar.gz`
+  succeed(
+    spawnSync('tar', ['-czf', join(directory, name), '-C', from, 'build/Release/better_sqlite3.node'], {
+      encoding: 'utf8',
+    }),
+  )
+  return directory
+}
 
 /** @returns what it printed */
 function succeed({ status, stdout, stderr }: SpawnSyncReturns<string>): string {
