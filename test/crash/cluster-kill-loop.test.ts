@@ -15,11 +15,11 @@ import { seeded } from '../support/seed.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
 const asked = process.env['CLAUDEMESH_TEST_CLUSTER_DISTURBANCES']
-const disturbances = Number(asked ?? 16)
+const disturbances = Number(asked ?? 10)
 /** The database crashes with each of so many. */
 const databaseEvery = 8
 /** After which there is no further disturbance, however slow the machine is, unless a number was asked for. */
-const disturbedMsMax = asked === undefined ? 20_000 : Number.POSITIVE_INFINITY
+const disturbedMsMax = asked === undefined ? 12_000 : Number.POSITIVE_INFINITY
 const sendersPerMember = 2
 const random = seeded()
 

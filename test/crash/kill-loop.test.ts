@@ -9,7 +9,7 @@ import { TestMesh } from '../support/mesh.ts'
 import { seeded } from '../support/seed.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
-const kills = Number(process.env.CLAUDEMESH_TEST_KILLS ?? 16)
+const kills = Number(process.env.CLAUDEMESH_TEST_KILLS ?? 10)
 const sendersPerMember = 3
 const random = seeded()
 
@@ -25,7 +25,7 @@ test(
     const traffic = new MemberTraffic(mesh, { sendersPerMember })
     const killed: string[] = []
     while (killed.length < kills) {
-      await pause(150 + random.next() * 450)
+      await pause(100 + random.next() * 300)
       const victim = random.pick(['broker', ...names])
       const target = victim === 'broker' ? mesh.broker : mesh.member(victim)
       await target.kill()

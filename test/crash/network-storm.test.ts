@@ -13,7 +13,7 @@ import { scratchDirectory } from '../support/scratch-directory.ts'
 import { seeded } from '../support/seed.ts'
 
 /** How often the network goes through all of its faults. */
-const rounds = Number(process.env.CLAUDEMESH_TEST_STORM_ROUNDS ?? 3)
+const rounds = Number(process.env.CLAUDEMESH_TEST_STORM_ROUNDS ?? 2)
 const sendersPerMember = 3
 const random = seeded()
 

@@ -210,7 +210,7 @@ describe.skipIf(whyNotRecordable() !== null)(`a failing disk (seed ${random.seed
     const { images, violations } = await sweep({
       trace,
       seed: random.seed,
-      alsoAt: faults.filter((_, index) => index % Math.ceil(faults.length / 20) === 0),
+      alsoAt: faults.filter((_, index) => index % Math.ceil(faults.length / 10) === 0),
       out: join(memoryDirectory(), 'image'),
       includes: (path) => lookedAt.test(path),
       look: async ({ directory, before }) => findViolations(await lookAtMesh(directory), noted.before(before)),

@@ -3,7 +3,7 @@ import type { CutMode } from './power-cut.ts'
 import type { Trace } from './trace.ts'
 
 /** Points of each sweep; each gives one directory in each of the modes. More on demand: docs/durability.md. */
-const cutPoints = Number(process.env['CLAUDEMESH_TEST_POWER_CUTS'] ?? 20)
+const cutPoints = Number(process.env['CLAUDEMESH_TEST_POWER_CUTS'] ?? 12)
 
 const modes: readonly CutMode[] = ['drop', 'torn', 'subset']
 
