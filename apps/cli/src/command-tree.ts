@@ -72,6 +72,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('install', async () => (await import('./commands/install.ts')).command),
   entry('uninstall', async () => (await import('./commands/uninstall.ts')).command),
   entry('mcp', async () => (await import('./commands/mcp.ts')).command),
+  entry('doctor', async () => (await import('./commands/doctor.ts')).command),
   entry('daemon start', async () => (await import('./commands/daemon/start.ts')).command),
   entry('daemon stop', async () => (await import('./commands/daemon/stop.ts')).command),
   entry('daemon restart', async () => (await import('./commands/daemon/restart.ts')).command),

@@ -1,9 +1,10 @@
-import type { Condition, Health } from '@claudemesh/protocol'
+import type { Health } from '@claudemesh/protocol'
 import type { CommandDefinition } from '../../command.ts'
 import { startCommand } from '../../connection.ts'
 import type { DaemonState } from '../../daemon-process.ts'
 import { exitCodes } from '../../exit-codes.ts'
 import { selectMesh } from '../../mesh-selection.ts'
+import { renderCondition } from '../../output/conditions.ts'
 import { renderFields } from '../../output/fields.ts'
 import { printable } from '../../output/printable.ts'
 import { formatBytes, formatDuration, formatTime } from '../../output/quantity.ts'
@@ -76,7 +77,7 @@ function renderUp(health: Health, terminal: Terminal): readonly string[] {
       disk: diskText(health),
       versions: versionsText(health),
     }),
-    ...health.conditions.flatMap((condition) => conditionLines(condition, terminal)),
+    ...health.conditions.flatMap((condition) => renderCondition(condition, terminal)),
   ]
 }
 
@@ -101,11 +102,4 @@ function diskText({ disk }: Health): string {
 function versionsText({ versions, link }: Health): string {
   const broker = link.broker_version === null ? '' : `, broker ${link.broker_version}`
   return `daemon ${versions.daemon}${broker}, node ${versions.node}, sqlite ${versions.sqlite}`
-}
-
-const severityStyle = { info: 'dim', warning: 'yellow', error: 'red' } as const
-
-function conditionLines(condition: Condition, terminal: Terminal): readonly string[] {
-  const word = terminal.paint(severityStyle[condition.severity], `${condition.severity}:`)
-  return [`${word} ${printable(condition.text)}`, `  -> ${printable(condition.remedy)}`]
 }
