@@ -9,7 +9,7 @@
  */
 import { clockToleranceMs, type SigningKeyPair, sign, verifyChain, verifySignature } from '@claudemesh/identity'
 import { type Certificate, canonicalJson, type JsonValue } from '@claudemesh/protocol'
-import type { DecisionDraft, DecisionEvent } from './event.ts'
+import { copyDraft, type DecisionDraft, type DecisionEvent } from './event.ts'
 
 /** `unknown_actor`: no chain that holds says whose the actor's keys are. `invalid`: none of them, in its time, signed this. */
 export type DecisionVerdict = 'verified' | 'unsigned' | 'unknown_actor' | 'invalid'
@@ -24,12 +24,15 @@ export interface ActorLookUp {
  * A draft with the signature of its actor.
  *
  * @param o the space and the intent that it will be appended with, and the actor's own keys
+ * @throws MeshError what `encodeEvent` throws
  */
 export function signDraft<Draft extends DecisionDraft>(
   draft: Draft,
   o: { readonly space: string; readonly intentId: string; readonly pair: SigningKeyPair },
 ): Draft {
   const { space, intentId, pair } = o
+  // What cannot be decided cannot be signed either, and says so in the same words.
+  copyDraft(draft)
   return { ...draft, sig: sign(pair, signedBytes(draft, { space, intentId })).toString('base64url') }
 }
 

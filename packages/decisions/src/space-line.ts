@@ -148,7 +148,8 @@ export function repeatedIntent(
   events: readonly DecisionEvent[],
   drafts: readonly DecisionDraft[],
 ): readonly DecisionEvent[] {
-  const text = (value: readonly DecisionDraft[]) => canonicalJson(value as unknown as JsonValue)
+  // Who signs again, after a rotation with another key, decides the same.
+  const text = (value: readonly DecisionDraft[]) => canonicalJson(value.map(({ sig: _, ...said }) => said) as JsonValue)
   if (text(events.map(draftOf)) === text(drafts)) return events
   const [first] = events
   throw new MeshError('intent_reused', { data: { seq: first?.seq, event_id: first?.event_id } })

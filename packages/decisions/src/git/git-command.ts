@@ -34,26 +34,34 @@ export interface GitOutcome {
  *
  * @throws MeshError `git_missing`, through `error` of the process
  */
-export function startGit(repository: string, args: readonly string[]): ChildProcessWithoutNullStreams {
+export function startGit(
+  repository: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): ChildProcessWithoutNullStreams {
   const configured = settings.flatMap((setting) => ['-c', setting])
-  return spawn('git', [...configured, ...args], { cwd: repository, env: gitEnvironment(), stdio: 'pipe' })
+  return spawn('git', [...configured, ...args], {
+    ...{ cwd: repository, env: gitEnvironment(), stdio: 'pipe' },
+    ...(signal === undefined ? {} : { signal }),
+  })
 }
 
 /**
  * Runs one command to its end.
  *
- * @throws MeshError `git_missing`
+ * @param signal ends it early
+ * @throws MeshError `git_missing`; what the signal was aborted with
  */
-export function runGit(repository: string, args: readonly string[], input = ''): Promise<GitOutcome> {
-  const child = startGit(repository, args)
+export function runGit(repository: string, args: readonly string[], signal?: AbortSignal): Promise<GitOutcome> {
+  const child = startGit(repository, args, signal)
   const stdout: Buffer[] = []
   const stderr = collectStderr(child)
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
   // A command that ends before it has read everything says so by its code.
   child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
+  child.stdin.end()
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(startFailure(error)))
+    child.once('error', (error) => reject(signal?.aborted === true ? signal.reason : startFailure(error)))
     child.once('close', (code) => resolve({ code, stdout: Buffer.concat(stdout), stderr: stderr() }))
   })
 }
@@ -64,8 +72,8 @@ export function runGit(repository: string, args: readonly string[], input = ''):
  * @returns what it printed
  * @throws MeshError `git_missing`, `insufficient_storage`, `storage_failed`
  */
-export async function git(repository: string, args: readonly string[], input = ''): Promise<string> {
-  const { code, stdout, stderr } = await runGit(repository, args, input)
+export async function git(repository: string, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runGit(repository, args)
   if (code !== 0) throw gitFailure(`git ${args[0]}`, stderr)
   return stdout.toString('utf8')
 }
@@ -113,6 +121,8 @@ function gitEnvironment(): NodeJS.ProcessEnv {
     ...Object.fromEntries(inherited),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
+    // Whatever the configuration of the user allows: a remote helper runs any program.
+    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_OPTIONAL_LOCKS: '0',
     GIT_GRAFT_FILE: '/dev/null',

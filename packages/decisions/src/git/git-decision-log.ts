@@ -5,15 +5,15 @@
  * 2. Any number of processes may use the repository at once, and any git may read, repack and push it.
  * 3. What is read is checked; damage is `log_corrupt` after everything before it.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+import { join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
 import { checkCursor, type DecisionLog, type Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
+import { Changes } from './changes.ts'
 import { examineRepository, examineSpace, type RepositoryReport, type SpaceReport } from './examine.ts'
 import { FreshEvents } from './fresh-events.ts'
-import { git } from './git-command.ts'
 import type { ObjectFormat } from './git-object.ts'
 import { GitSpace, type SpaceSource } from './git-space.ts'
 import { HighWaterMarks } from './high-water-mark.ts'
@@ -25,7 +25,7 @@ import { Proposals } from './proposals.ts'
 import { RefWriter } from './ref-writer.ts'
 import { adoptFetched, fetchSpaces, type PulledSpace, type PushedSpace, pushSpaces } from './remote.ts'
 import { Repacker } from './repacker.ts'
-import { openRepository, type Repository, showBranch, spaceRefPrefix } from './repository.ts'
+import { listRefs, openRepository, type Repository, showBranch, spaceRefPrefix } from './repository.ts'
 import { type AppendTarget, type GitAppendOptions, SpaceAppender } from './space-appender.ts'
 
 export interface GitDecisionLogOptions {
@@ -36,13 +36,15 @@ export interface GitDecisionLogOptions {
   readonly runtime?: Runtime
 }
 
+interface PullOptions {
+  readonly leaseOf?: (space: string) => HeldLease | null
+  readonly signal?: AbortSignal | undefined
+}
+
 interface OpenSpace {
   readonly space: GitSpace
   readonly appender: SpaceAppender
 }
-
-/** How often a watched branch is looked at, for what other processes append. */
-const watchIntervalMs = 200
 
 export class GitDecisionLog implements DecisionLog {
   /** Who may append to each space. */
@@ -57,7 +59,7 @@ export class GitDecisionLog implements DecisionLog {
   readonly #marks: HighWaterMarks
   readonly #repacker: Repacker
   readonly #spaces = new Map<string, OpenSpace>()
-  readonly #wakers = new Set<() => void>()
+  readonly #changes = new Changes()
 
   /** @throws MeshError `git_missing`, `git_too_old`, `not_a_repository`, `insufficient_storage`, `storage_failed` */
   static async open({
@@ -104,7 +106,7 @@ export class GitDecisionLog implements DecisionLog {
     const imported = new GitSpace(space, this.#source())
     const count = await importEvents(imported, events, { ...this.#target(), lease: o.lease ?? null })
     if (count > 0) await showBranch(this.#repository, imported.ref)
-    this.#wake()
+    this.#changes.tell()
     return count
   }
 
@@ -153,18 +155,19 @@ export class GitDecisionLog implements DecisionLog {
         yield event
       }
       if (view.damage !== null) throw view.damage
-      if (view.seq <= seen) await this.#changed(signal)
+      if (view.seq <= seen) await this.#changes.next(signal)
     }
   }
 
   /**
    * Pushes every space to another repository, each as far as it continues what is there.
    *
-   * @param remote a path, a URL, or the name of a remote of the repository
+   * @param remote an absolute path, a URL, `host:path`, or the name of a remote of the repository
+   * @param signal ends it
    * @throws MeshError `invalid_request`, `remote_failed`
    */
-  push(remote: string): Promise<readonly PushedSpace[]> {
-    return pushSpaces(this.#repository, remote)
+  push(remote: string, signal?: AbortSignal): Promise<readonly PushedSpace[]> {
+    return pushSpaces(this.#repository, remote, signal)
   }
 
   /**
@@ -172,21 +175,18 @@ export class GitDecisionLog implements DecisionLog {
    * first; a space that fails ends it, and those before it stay as they are then.
    *
    * @param remote as of `push`
-   * @param leaseOf the lease of a space that the caller holds
+   * @param o `leaseOf`: the lease of a space that the caller holds; `signal` ends the fetching
    * @throws MeshError `invalid_request`, `remote_failed`, and what `append` throws
    */
-  async pull(
-    remote: string,
-    leaseOf: (space: string) => HeldLease | null = () => null,
-  ): Promise<readonly PulledSpace[]> {
+  async pull(remote: string, { leaseOf = () => null, signal }: PullOptions = {}): Promise<readonly PulledSpace[]> {
     const pulled: PulledSpace[] = []
-    for (const [name, commit] of await fetchSpaces(this.#repository, remote)) {
+    for (const [name, commit] of await fetchSpaces(this.#repository, remote, signal)) {
       const { space } = this.#open(name)
       const target = { refs: this.#refs, leases: this.leases, lease: leaseOf(name) }
       pulled.push(await space.exclusively(() => adoptFetched(space, commit, target)))
       await showBranch(this.#repository, space.ref)
     }
-    this.#wake()
+    this.#changes.tell()
     return pulled
   }
 
@@ -201,8 +201,17 @@ export class GitDecisionLog implements DecisionLog {
   }
 
   async spaces(): Promise<readonly string[]> {
-    const refs = await git(this.#repository.directory, ['for-each-ref', '--format=%(refname)', spaceRefPrefix])
-    return refs.split('\n').flatMap((ref) => (ref === '' ? [] : [ref.slice(spaceRefPrefix.length)]))
+    return [...(await this.heads()).keys()]
+  }
+
+  /** The last commit of each space, as git has them: nothing is read for it. @throws MeshError `storage_failed` */
+  async heads(): Promise<ReadonlyMap<string, string>> {
+    return listRefs(this.#repository, spaceRefPrefix)
+  }
+
+  /** Where git has a file for each branch that moved lately: whoever moves one changes this directory. */
+  get branchDirectory(): string {
+    return join(this.#repository.directory, spaceRefPrefix)
   }
 
   /**
@@ -249,12 +258,8 @@ export class GitDecisionLog implements DecisionLog {
 
   async #moved({ ref }: GitSpace, [first]: readonly DecisionEvent[]): Promise<void> {
     if (first?.seq === 1) await showBranch(this.#repository, ref)
-    this.#wake()
+    this.#changes.tell()
     this.#repacker.appended()
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#wakers]) wake()
   }
 
   #open(name: string): OpenSpace {
@@ -279,17 +284,5 @@ export class GitDecisionLog implements DecisionLog {
       leases: this.leases,
       runtime: this.#runtime,
     }
-  }
-
-  /** Until this process appends something, it is time to look at the branch again, or the signal aborts. */
-  async #changed(signal: AbortSignal): Promise<void> {
-    const timer = new AbortController()
-    const woken = new Promise<void>((resolve) => {
-      this.#wakers.add(resolve)
-      timer.signal.addEventListener('abort', () => this.#wakers.delete(resolve))
-    })
-    const stop = AbortSignal.any([signal, timer.signal])
-    await Promise.race([woken, pause(watchIntervalMs, undefined, { signal: stop }).catch(() => undefined)])
-    timer.abort()
   }
 }

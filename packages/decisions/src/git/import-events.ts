@@ -19,7 +19,8 @@ export async function importEvents(
   events: AsyncIterable<DecisionEvent>,
   target: AppendTarget & { readonly lease: HeldLease | null },
 ): Promise<number> {
-  const fence = await target.leases.fence(space.name, target.lease)
+  // Who may not append is told before anything is read.
+  await target.leases.fence(space.name, target.lease)
   await space.refresh()
   if (space.damage !== null) throw space.damage
   const packs: WrittenPack[] = []
@@ -41,6 +42,8 @@ export async function importEvents(
     }
     if (taken.length > 0) await write()
     if (head === null || head === from) return 0
+    // It may have been renewed meanwhile, which makes another record of it.
+    const fence = await target.leases.fence(space.name, target.lease)
     const outcome = await target.refs.change([fence, { ref: space.ref, from, to: head }])
     if (outcome.kind === 'committed') return count
     if (outcome.kind === 'locked') throw new MeshError('space_busy', { detail: `${outcome.lockPath} is there.` })

@@ -11,12 +11,11 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { checkSpaceName } from '../event.ts'
 import type { Runtime } from '../runtime.ts'
-import { git } from './git-command.ts'
 import { type GitObject, makeObject } from './git-object.ts'
 import type { ObjectReader } from './object-reader.ts'
 import type { PackWriter, WrittenPack } from './pack-writer.ts'
 import type { RefStep, RefWriter } from './ref-writer.ts'
-import type { Repository } from './repository.ts'
+import { listRefs, type Repository } from './repository.ts'
 
 /** Who asks for a lease. */
 export interface LeaseRequest {
@@ -103,9 +102,7 @@ export class Leases {
 
   /** The names of all spaces that there was ever a lease of, in order. @throws MeshError `storage_failed` */
   async spaces(): Promise<readonly string[]> {
-    const { directory } = this.#store.repository
-    const refs = await git(directory, ['for-each-ref', '--format=%(refname)', leaseRefPrefix])
-    return refs.split('\n').flatMap((ref) => (ref === '' ? [] : [ref.slice(leaseRefPrefix.length)]))
+    return [...(await listRefs(this.#store.repository, leaseRefPrefix)).keys()]
   }
 
   /** Whether somebody holds it: not given up, and not past its term and the allowance. */

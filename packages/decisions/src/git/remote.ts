@@ -2,11 +2,11 @@
 import { join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
 import { syncDirectory } from '@claudemesh/storage'
-import { gitFailure, runGit } from './git-command.ts'
+import { git, runGit } from './git-command.ts'
 import type { GitSpace } from './git-space.ts'
 import type { HeldLease, Leases } from './leases.ts'
 import type { RefWriter } from './ref-writer.ts'
-import { type Repository, spaceRefPrefix } from './repository.ts'
+import { listRefs, type Repository, spaceRefPrefix } from './repository.ts'
 
 /** What became of one space in a push. `rejected`: the other one has what is not here; nothing of it was changed. */
 export interface PushedSpace {
@@ -24,18 +24,24 @@ export interface PulledSpace {
 
 /** Where the branches of a remote are kept when they were fetched: refs of this host, which no clone takes along. */
 const fetchedPrefix = 'refs/claudemesh/fetched/'
-const remotePattern = /^[^-\s\0][^\s\0]*$/
+/** A path, a URL, or `host:path`. Never an option, nor `<helper>::<address>`, which runs a program of that name. */
+const addressPattern = /^(\/|[a-z][a-z0-9+.-]*:\/\/|[^-/:\s][^/:\s]*:(?!:))[^\s\0]+$/
 
 /**
  * Pushes every space to a repository, each as far as it continues what is there.
  *
- * @param remote a path, a URL, or the name of a remote of the repository
+ * @param remote an absolute path, a URL, `host:path`, or the name of a remote of the repository
  * @throws MeshError `invalid_request`, `remote_failed`
  */
-export async function pushSpaces({ directory }: Repository, remote: string): Promise<readonly PushedSpace[]> {
-  checkRemote(remote)
+export async function pushSpaces(
+  repository: Repository,
+  remote: string,
+  signal?: AbortSignal,
+): Promise<readonly PushedSpace[]> {
+  await checkRemote(repository, remote)
+  const { directory } = repository
   const refspec = `${spaceRefPrefix}*:${spaceRefPrefix}*`
-  const { code, stdout, stderr } = await runGit(directory, ['push', '--porcelain', remote, refspec])
+  const { code, stdout, stderr } = await runGit(directory, ['push', '--porcelain', remote, refspec], signal)
   const lines = stdout.toString('utf8').split('\n')
   const pushed = lines.flatMap((line): readonly PushedSpace[] => {
     const [, flag = '', space] = /^([ +*=!-])\t[^:\t]*:refs\/heads\/spaces\/([^\t]+)\t/.exec(line) ?? []
@@ -54,23 +60,20 @@ export async function pushSpaces({ directory }: Repository, remote: string): Pro
  * @returns the commit of each space there
  * @throws MeshError `invalid_request`, `remote_failed`
  */
-export async function fetchSpaces({ directory }: Repository, remote: string): Promise<ReadonlyMap<string, string>> {
-  checkRemote(remote)
+export async function fetchSpaces(
+  repository: Repository,
+  remote: string,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  await checkRemote(repository, remote)
+  const { directory } = repository
   const refspec = `+${spaceRefPrefix}*:${fetchedPrefix}*`
   // As a pack, however few they are: then there is one directory to sync.
   const command = ['-c', 'fetch.unpackLimit=1', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head']
-  const fetched = await runGit(directory, [...command, remote, refspec])
+  const fetched = await runGit(directory, [...command, remote, refspec], signal)
   if (fetched.code !== 0) throw remoteFailure(remote, fetched.stderr)
   syncDirectory(join(directory, 'objects', 'pack'))
-  const listed = await runGit(directory, ['for-each-ref', '--format=%(objectname) %(refname)', fetchedPrefix])
-  if (listed.code !== 0) throw gitFailure('git for-each-ref', listed.stderr)
-  const lines = listed.stdout.toString('utf8').split('\n')
-  return new Map(
-    lines.flatMap((line): readonly (readonly [string, string])[] => {
-      const [commit = '', ref] = line.split(' ')
-      return ref === undefined ? [] : [[ref.slice(fetchedPrefix.length), commit]]
-    }),
-  )
+  return listRefs(repository, fetchedPrefix)
 }
 
 /**
@@ -83,7 +86,8 @@ export async function adoptFetched(
   commit: string,
   { refs, leases, lease }: { readonly refs: RefWriter; readonly leases: Leases; readonly lease: HeldLease | null },
 ): Promise<PulledSpace> {
-  const fence = await leases.fence(space.name, lease)
+  // Who may not append is told before anything is read.
+  await leases.fence(space.name, lease)
   space.settle()
   await space.refresh()
   const { head } = space
@@ -91,6 +95,8 @@ export async function adoptFetched(
     const events = await space.readAhead(commit)
     if (events === null) return { space: space.name, outcome: 'diverged', events: 0 }
     if (events === 0) return { space: space.name, outcome: 'unchanged', events }
+    // It may have been renewed meanwhile, which makes another record of it.
+    const fence = await leases.fence(space.name, lease)
     const outcome = await refs.change([fence, { ref: space.ref, from: head, to: commit }])
     if (outcome.kind !== 'committed') throw new MeshError('space_busy', { detail: `${space.name} is being changed.` })
     space.moved()
@@ -101,11 +107,14 @@ export async function adoptFetched(
   }
 }
 
-/** @throws MeshError `invalid_request`: it would be an option of git, or no one word */
-function checkRemote(remote: string): void {
-  if (remotePattern.test(remote)) return
+/** @throws MeshError `invalid_request`: it is no address, and no name that the repository has for one */
+async function checkRemote({ directory }: Repository, remote: string): Promise<void> {
+  if (addressPattern.test(remote)) return
+  const names = (await git(directory, ['remote'])).split('\n')
+  if (remote !== '' && names.includes(remote)) return
   throw new MeshError('invalid_request', {
-    detail: 'A remote is a path, a URL, or a name, and does not begin with `-`.',
+    detail: 'A remote is an absolute path, a URL, host:path, or the name of a remote of the repository.',
+    data: { field: 'remote' },
   })
 }
 

@@ -96,6 +96,18 @@ async function makeRepository(place: string, format: ObjectFormat): Promise<void
   }
 }
 
+/** Where each ref below a prefix leads, by what follows the prefix, in order. @throws MeshError `storage_failed` */
+export async function listRefs({ directory }: Repository, prefix: string): Promise<ReadonlyMap<string, string>> {
+  const listed = await git(directory, ['for-each-ref', '--format=%(objectname) %(refname)', prefix])
+  const lines = listed.split('\n').filter((line) => line !== '')
+  return new Map(
+    lines.map((line): readonly [string, string] => {
+      const [id = '', ref = ''] = line.split(' ')
+      return [ref.slice(prefix.length), id]
+    }),
+  )
+}
+
 /**
  * Has a branch shown to whoever clones without saying which one, if nobody has been chosen before.
  *

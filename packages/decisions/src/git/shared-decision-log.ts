@@ -6,7 +6,8 @@
  * 2. When the holder is gone or asleep, whoever wants to append is granted the lease after its term, and goes on at the head.
  * 3. A holder that wakes up after that appends nothing: the change of the log compares the lease. What it was asked for it
  *    hands to the next one.
- * 4. Nobody waits for ever: after `waitMsMax` the caller is told who holds the lease.
+ * 4. Who has not appended for a while gives the lease up, so that spaces that rest cost nothing.
+ * 5. Nobody waits for ever: after `waitMsMax` the caller is told who holds the lease.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
@@ -34,11 +35,19 @@ const termMsDefault = 15_000
 const waitMsMaxDefault = 60_000
 /** A lease is renewed at this part of its term. */
 const renewalsPerTerm = 3
+/** Terms without an append after which a lease is given up. */
+const idleTermsMax = 4
 const retryMs = 50
 
 interface Held {
   readonly lease: HeldLease
   readonly stop: AbortController
+  /** It was asked for by itself, and is held until it is given up. */
+  isKept: boolean
+  /** What is being done under it. */
+  uses: number
+  /** When something was done under it last, by `performance.now`. */
+  usedAt: number
 }
 
 export class SharedDecisionLog implements DecisionLog {
@@ -96,8 +105,18 @@ export class SharedDecisionLog implements DecisionLog {
     }
   }
 
-  importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
-    return this.underLease(space, (lease) => this.log.importEvents(space, events, { lease }))
+  async importEvents(space: string, events: AsyncIterable<DecisionEvent>): Promise<number> {
+    checkSpaceName(space)
+    const iterator = events[Symbol.asyncIterator]()
+    try {
+      // What is nothing, or wrong from the start, needs no lease, and leaves none.
+      const first = await iterator.next()
+      if (first.done === true) return 0
+      const all = goOn(first.value, iterator)
+      return await this.underLease(space, (lease) => this.log.importEvents(space, all, { lease }))
+    } finally {
+      await iterator.return?.()
+    }
   }
 
   /**
@@ -109,12 +128,7 @@ export class SharedDecisionLog implements DecisionLog {
     checkSpaceName(space)
     const held = await this.#hold(space)
     if (held instanceof MeshError) throw held
-    try {
-      return await run(held.lease)
-    } catch (error) {
-      if (error instanceof MeshError && error.code === 'lease_lost' && this.#held.get(space) === held) this.#drop(space)
-      throw error
-    }
+    return this.#using(space, held, run)
   }
 
   events(space: string, o?: { readonly after?: number; readonly until?: number }): AsyncIterable<DecisionEvent> {
@@ -134,8 +148,8 @@ export class SharedDecisionLog implements DecisionLog {
   }
 
   /** @throws MeshError what `GitDecisionLog.pull` throws; `lease_held` of a space that another process appends to */
-  pull(remote: string): Promise<readonly PulledSpace[]> {
-    return this.log.pull(remote, (space) => this.#held.get(space)?.lease ?? null)
+  pull(remote: string, signal?: AbortSignal): Promise<readonly PulledSpace[]> {
+    return this.log.pull(remote, { leaseOf: (space) => this.#held.get(space)?.lease ?? null, signal })
   }
 
   /** Whether this process holds the lease of a space, as far as it knows. */
@@ -143,11 +157,17 @@ export class SharedDecisionLog implements DecisionLog {
     return this.#held.has(space)
   }
 
-  /** Takes the lease of a space when nobody else has it. @throws MeshError `invalid_space`, `lease_held`, `lease_lost` */
-  async acquire(space: string): Promise<void> {
+  /**
+   * Takes the lease of a space when nobody else has it.
+   *
+   * @param o `keep`: until it is given up, not only as long as somebody appends
+   * @throws MeshError `invalid_space`, `lease_held`, `lease_lost`
+   */
+  async acquire(space: string, { keep }: { readonly keep: boolean }): Promise<void> {
     checkSpaceName(space)
     const held = await this.#hold(space)
     if (held instanceof MeshError) throw held
+    if (keep) held.isKept = true
   }
 
   /** Gives the lease of a space up; of one that it does not hold, nothing. @throws MeshError what `Leases.release` throws */
@@ -160,7 +180,8 @@ export class SharedDecisionLog implements DecisionLog {
 
   /** Takes the lease of a space whoever holds it, and logs that. @throws MeshError what `GitDecisionLog.seizeLease` throws */
   async seize(space: string, actor: string): Promise<void> {
-    this.#keep(space, await this.log.seizeLease(space, actor, this.#request()))
+    const held = this.#keep(space, await this.log.seizeLease(space, actor, this.#request()))
+    held.isKept = true
   }
 
   /** Gives its leases up, so that nobody has to wait for their end. */
@@ -185,12 +206,20 @@ export class SharedDecisionLog implements DecisionLog {
     return this.#appendWith(held, { space, drafts: checkAppend(drafts, o), o })
   }
 
-  async #appendWith(held: Held, { space, drafts, o }: ForwardedAppend): Promise<readonly DecisionEvent[]> {
+  #appendWith(held: Held, { space, drafts, o }: ForwardedAppend): Promise<readonly DecisionEvent[]> {
+    return this.#using(space, held, (lease) => this.log.append(space, drafts, { ...o, lease }))
+  }
+
+  async #using<T>(space: string, held: Held, run: (lease: HeldLease) => Promise<T>): Promise<T> {
+    held.uses += 1
     try {
-      return await this.log.append(space, drafts, { ...o, lease: held.lease })
+      return await run(held.lease)
     } catch (error) {
       if (error instanceof MeshError && error.code === 'lease_lost' && this.#held.get(space) === held) this.#drop(space)
       throw error
+    } finally {
+      held.uses -= 1
+      held.usedAt = performance.now()
     }
   }
 
@@ -228,7 +257,7 @@ export class SharedDecisionLog implements DecisionLog {
 
   #keep(space: string, lease: HeldLease): Held {
     this.#drop(space)
-    const held = { lease, stop: new AbortController() }
+    const held = { lease, stop: new AbortController(), isKept: false, uses: 0, usedAt: performance.now() }
     this.#held.set(space, held)
     void this.#renew(space, held)
     return held
@@ -239,12 +268,16 @@ export class SharedDecisionLog implements DecisionLog {
     this.#held.delete(space)
   }
 
-  async #renew(space: string, { lease, stop }: Held): Promise<void> {
+  async #renew(space: string, held: Held): Promise<void> {
+    const { lease, stop } = held
     const { signal } = stop
     while (!signal.aborted) {
       await pause(this.#termMs / renewalsPerTerm, undefined, { signal, ref: false }).catch(() => undefined)
       if (signal.aborted) return
       try {
+        const isIdle = !held.isKept && held.uses === 0 && performance.now() - held.usedAt > idleTermsMax * this.#termMs
+        // An append that comes in this moment finds it lost, and is granted another.
+        if (isIdle) return await this.release(space)
         await this.log.leases.renew(lease, this.#termMs)
       } catch (error) {
         // Any other failure is tried again; should it last, the lease ends and somebody else is granted it.
@@ -252,6 +285,11 @@ export class SharedDecisionLog implements DecisionLog {
       }
     }
   }
+}
+
+async function* goOn<T>(first: T, rest: AsyncIterator<T>): AsyncGenerator<T> {
+  yield first
+  for (let step = await rest.next(); step.done !== true; step = await rest.next()) yield step.value
 }
 
 /** Whether the same append may succeed in a moment, with this holder or the next one. */
