@@ -179,7 +179,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts)|storage/src/postgres)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces)|storage/src/postgres)[.]ts$|^$1/$2/',
     },
   },
   {

@@ -15,7 +15,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { foundHomeAt } from '../support/home-files.ts'
 import { findFreePort, meshSlug, type TestMember, TestMesh } from '../support/mesh.ts'
-import { ArtifactsOf, followLog } from './daemon-client.ts'
+import { followLog } from '../support/numbered-log.ts'
+import { ArtifactsOf } from './daemon-client.ts'
 
 describe('a daemon killed', { timeout: 60_000 }, () => {
   let mesh: TestMesh
@@ -108,7 +109,7 @@ describe('a daemon killed', { timeout: 60_000 }, () => {
   test('before its answer came through gives it to whoever asks again with the key', async () => {
     await alice.start()
     const id = await artifacts.newPackage()
-    const reader = await followLog(alice.socket, `/events?since=${await lastEvent()}`)
+    const reader = await followLog(alice.socket, `/v1/artifacts/events?since=${await lastEvent()}`)
     const key = { 'idempotency-key': 'lost-answer' }
     const body = randomBytes(100_000)
     // Whatever becomes of it: the answer is not looked at.
@@ -132,7 +133,7 @@ describe('a daemon killed', { timeout: 60_000 }, () => {
     await alice.start()
     expect((await artifacts.get(`/packages/${id}`)).json as ShownPackage).toMatchObject({ status: 'created' })
 
-    const reader = await followLog(alice.socket, `/events?since=${await lastEvent()}`)
+    const reader = await followLog(alice.socket, `/v1/artifacts/events?since=${await lastEvent()}`)
     artifacts.post(`/packages/${id}/finalize`).catch(() => undefined)
     await eventually('it is in the log', () => reader.ids().length === 1)
     await alice.kill()

@@ -19,7 +19,8 @@ import {
 import { startDaemon } from '../support/daemon-in-process.ts'
 import { eventually } from '../support/eventually.ts'
 import { foundHome } from '../support/home.ts'
-import { ArtifactsOf, followLog } from './daemon-client.ts'
+import { followLog } from '../support/numbered-log.ts'
+import { ArtifactsOf } from './daemon-client.ts'
 
 const sha256 = (bytes: string | Uint8Array) => createHash('sha256').update(bytes).digest()
 const reprDigest = (bytes: string | Uint8Array) => `sha-256=:${sha256(bytes).toString('base64')}:`
@@ -420,11 +421,11 @@ test('the log comes as JSON and as CBOR, and the payload in both is the one that
 test('the log is followed from where the reader was, once and in order', async () => {
   const { running, artifacts } = await artifactsOfDaemon()
   await artifacts.newPackage()
-  const all = await followLog(running.daemon.socket, '/events')
+  const all = await followLog(running.daemon.socket, '/v1/artifacts/events')
   await eventually('what was there', () => all.ids().length === 2)
   await artifacts.newPackage()
   await eventually('what came', () => all.ids().length === 4)
-  const rest = await followLog(running.daemon.socket, '/events?since=1', { 'last-event-id': '3' })
+  const rest = await followLog(running.daemon.socket, '/v1/artifacts/events?since=1', { 'last-event-id': '3' })
   await eventually('what is behind the last one seen', () => rest.ids().length === 1)
   expect([all.ids(), rest.ids()]).toEqual([[1, 2, 3, 4], [4]])
   const { events } = (await artifacts.get('/events?limit=10')).json as ArtifactEventList
@@ -436,12 +437,15 @@ test('the log is followed from where the reader was, once and in order', async (
 test('as many follow the log as may, and a further one is told so', async () => {
   const { running, artifacts } = await artifactsOfDaemon({ 'artifacts.limits.tails_max': '2' })
   await artifacts.newPackage()
-  const readers = [await followLog(running.daemon.socket, '/events'), await followLog(running.daemon.socket, '/events')]
+  const readers = [
+    await followLog(running.daemon.socket, '/v1/artifacts/events'),
+    await followLog(running.daemon.socket, '/v1/artifacts/events'),
+  ]
   for (const reader of readers) await eventually('it follows', () => reader.ids().length === 2)
   expect(await artifacts.refusal({ method: 'GET', path: '/events' })).toEqual([429, 'too_many_requests'])
   readers[0]?.leave()
   await eventually('there is room again', async () => {
-    const next = await followLog(running.daemon.socket, '/events').catch(() => null)
+    const next = await followLog(running.daemon.socket, '/v1/artifacts/events').catch(() => null)
     return next !== null
   })
 })

@@ -95,7 +95,7 @@ export function requestAt(listener: Listener, request: DaemonRequest): Promise<H
       answer.on('error', reject)
       answer.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8')
-        const isJson = /json/.test(String(answer.headers['content-type']))
+        const isJson = /\bjson\b/.test(String(answer.headers['content-type']))
         const value: unknown = isJson && text !== '' ? JSON.parse(text) : null
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: value })
       })

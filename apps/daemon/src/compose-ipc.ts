@@ -17,6 +17,8 @@ import { outboxRoutes } from './ipc/routes/outbox.ts'
 import { peerRoutes } from './ipc/routes/peers.ts'
 import { queueRoutes } from './ipc/routes/queues.ts'
 import { sendRoutes } from './ipc/routes/send.ts'
+import type { SpaceRouteOptions } from './ipc/routes/spaces/route-options.ts'
+import { spaceRoutes } from './ipc/routes/spaces/spaces.ts'
 import { topicRoutes } from './ipc/routes/topics.ts'
 import { IpcServer } from './ipc/server.ts'
 import { EventStreams } from './ipc/sse.ts'
@@ -26,6 +28,7 @@ import type { Stores } from './lifecycle/open-stores.ts'
 import type { DaemonLog } from './log.ts'
 import { Metrics } from './metrics.ts'
 import type { Runtime } from './runtime.ts'
+import type { DecisionKeys } from './spaces/signatures.ts'
 import type { Spaces } from './spaces/spaces.ts'
 
 export interface IpcParts {
@@ -102,6 +105,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
       artifactRoutes({ ...parts.artifacts, actor: memberId, signer: packageSigner(stores), stopping }),
+      spaceRoutes({ ...spaceOptions(parts), streams }),
       fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),
       identityRoutes(parts.identityOperations),
     ],
@@ -114,6 +118,17 @@ function packageSigner({ identity, members }: Stores): PackageSigner {
     keys: () => identity.keys.signing,
     standing: (keyId) => members.signingKeys.standing(keyId, identity.meshFile.chain),
   }
+}
+
+function spaceOptions({ spaces, stores, runtime, stopping }: IpcParts): Omit<SpaceRouteOptions, 'streams'> {
+  const { identity, members } = stores
+  const { mesh, memberId } = identity.meshFile
+  const keys: DecisionKeys = {
+    mesh,
+    own: () => identity.keys.signing,
+    actorChain: (id) => members.signingKeys.actorChain(id, identity.meshFile.chain),
+  }
+  return { spaces, actor: memberId, keys, nextId: () => runtime.nextId(), stopping }
 }
 
 function healthSources(parts: IpcParts): HealthSources {

@@ -1,5 +1,6 @@
 /** Part of the composition root: the spaces. */
 import type { DaemonPaths } from '@claudemesh/protocol'
+import type { DiskPressure } from '@claudemesh/storage'
 import type { DaemonConfig } from './config.ts'
 import type { Closing } from './lifecycle/closing.ts'
 import type { Log } from './log.ts'
@@ -10,12 +11,13 @@ export function composeSpaces(o: {
   readonly paths: DaemonPaths
   readonly config: () => DaemonConfig
   readonly selfId: string
+  readonly diskPressure: () => DiskPressure
   readonly runtime: Runtime
   readonly log: Log
   readonly closing: Closing
 }): Spaces {
-  const { paths, config, selfId, runtime, log, closing } = o
-  const spaces = new Spaces({ paths, config: config().spaces, selfId, runtime, log })
+  const { config, closing, ...others } = o
+  const spaces = new Spaces({ ...others, config: config().spaces })
   closing.add('spaces', () => spaces.close())
   return spaces
 }

@@ -161,7 +161,8 @@ export class Daemon {
       disk: () => disk.latest,
       lastKnown: () => lastKnownTime(stores),
     })
-    const spaces = composeSpaces({ ...shared, selfId: stores.identity.meshFile.memberId, log: this.#log.spaces })
+    const { memberId: selfId } = stores.identity.meshFile
+    const spaces = composeSpaces({ ...shared, selfId, diskPressure: () => disk.pressure, log: this.#log.spaces })
     const disk = this.#watchDisk(stores, artifacts)
     const verbs = this.#composeVerbs({ stores, artifacts, spaces }, { disk, host, ephemeral })
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)

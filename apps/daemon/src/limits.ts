@@ -95,6 +95,9 @@ export const artifactsReopenMs = 1_000
 
 // ---- spaces --------------------------------------------------------------------------------------------------------
 
+/** Decisions of one page where the caller does not say, and characters of them: a page ends early rather than grow. */
+export const decisionsPageDefault = 100
+export const decisionsPageCharactersMax = 4 * 1024 * 1024
 /** The part of the time of a shutdown in which what is under way ends and leases are given up. */
 export const spacesCloseMsMax = 1_500
 /** How long it is not tried again to open a repository that could not be opened. */

@@ -10,7 +10,7 @@ export const decisionErrors = {
     status: 404,
     retryable: false,
     title: 'There is no such space',
-    hint: 'A space is there once something was decided in it.',
+    hint: 'Make it with `claudemesh decision create`, or see `claudemesh decision list` for those that are there.',
   },
   invalid_decision: {
     status: 400,

@@ -39,7 +39,8 @@ export async function answerWithBytes(
     reply.header('content-range', `bytes */${sizeBytes}`)
     throw new MeshError('range_not_satisfiable', { detail: `There are ${sizeBytes} bytes; the range is not in them` })
   }
-  const body = request.method === 'HEAD' ? null : await begin(bytes, range, clientGone(reply))
+  const wanted = { ...(range === null ? {} : { range }), signal: clientGone(reply) }
+  const body = request.method === 'HEAD' ? null : await begin(await bytes.read(wanted))
   reply.code(range === null ? 200 : 206).headers({
     ...lasting,
     'repr-digest': writeSha256(sha256),
@@ -71,12 +72,7 @@ function wantedRange({ method, headers }: FastifyRequest, { sizeBytes }: NamedBy
  * Reads the first of the bytes: what is wrong with them by then is an answer, and not an end of the connection; and what
  * has begun lets go of what it holds when it is ended.
  */
-async function begin(
-  { read }: NamedBytes,
-  range: { readonly start: number; readonly end: number } | null,
-  signal: AbortSignal,
-): Promise<Readable> {
-  const body = await read({ ...(range === null ? {} : { range }), signal })
+export async function begin(body: AsyncIterable<Uint8Array>): Promise<Readable> {
   const iterator = body[Symbol.asyncIterator]()
   const first = await iterator.next()
   return Readable.from(continued(first, iterator), { objectMode: false, highWaterMark: 1 })

@@ -1,30 +1,39 @@
 /**
- * The log of artifacts as server-sent events: `id` is the number of an event, so that a reader comes back where it was. A
- * slow reader is waited for, holds nothing but its place, and is let go when it takes nothing for too long.
+ * A log as server-sent events: `id` is the number of an event, so that a reader comes back where it was. A slow reader is
+ * waited for, holds nothing but its place, and is let go when it takes nothing for too long.
  */
 import type { ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyReply } from 'fastify'
-import type { ArtifactStore } from '../artifacts/artifact-store.ts'
-import { eventWriter } from '../artifacts/event-texts.ts'
+import { eventIdPattern, MeshError } from '@claudemesh/protocol'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { eventStreamCommentMs, eventStreamDrainMsMax, eventStreamRetryMs } from '../limits.ts'
+
+/** An event as it is written; `data` is one line. */
+export interface NumberedEvent {
+  readonly id: number
+  readonly type: string
+  readonly data: string
+}
 
 /**
  * Serves until either side ends it.
  *
- * @throws MeshError `too_many_requests`, `database_unavailable`, before anything was answered
+ * @param o `follow` gives the events after `since`, until its signal aborts
+ * @throws whatever `follow` throws before its first event, before anything was answered
  */
-export async function serveLog(
+export async function serveNumbered(
   reply: FastifyReply,
-  o: { readonly store: ArtifactStore; readonly since: number; readonly stopping: AbortSignal },
+  o: {
+    readonly since: number
+    readonly stopping: AbortSignal
+    readonly follow: (signal: AbortSignal) => Promise<AsyncIterator<NumberedEvent>>
+  },
 ): Promise<void> {
   const { since, stopping } = o
   const response = reply.raw
   const gone = new AbortController()
   response.once('close', () => gone.abort())
-  const signal = AbortSignal.any([stopping, gone.signal])
-  const { toJson } = await eventWriter()
-  const events = await o.store.use(async (registry) => registry.tailEvents(since, { signal }))
+  const events = await o.follow(AbortSignal.any([stopping, gone.signal]))
   let next = events.next()
   // Whether it may follow is known before its first event, which may never come.
   await Promise.race([next, nextTurn()])
@@ -40,8 +49,8 @@ export async function serveLog(
   }, eventStreamCommentMs)
   try {
     for (let step = await next; step.done !== true; step = await next) {
-      const { sequence, event_type } = step.value
-      if (!(await write(response, `id: ${sequence}\nevent: ${event_type}\ndata: ${toJson(step.value)}\n\n`))) break
+      const { id, type, data } = step.value
+      if (!(await write(response, `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`))) break
       next = events.next()
     }
   } finally {
@@ -49,6 +58,15 @@ export async function serveLog(
     await events.return?.()
     response.end()
   }
+}
+
+/** A reader that comes back says where it was in the header. @throws MeshError `invalid_cursor` */
+export function cursorOf({ headers }: FastifyRequest, since: number | undefined): number {
+  const last = headers['last-event-id']
+  if (last === undefined) return since ?? 0
+  const cursor = new RegExp(eventIdPattern).test(String(last)) ? Number(last) : Number.NaN
+  if (!Number.isSafeInteger(cursor)) throw new MeshError('invalid_cursor')
+  return cursor
 }
 
 /** @returns false: the reader has gone, or took nothing for too long */

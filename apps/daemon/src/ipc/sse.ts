@@ -29,6 +29,8 @@ export interface StreamRequest {
 export class EventStreams {
   readonly #events: Events
   readonly #open = new Set<EventStream>()
+  /** Streams of other events, which are bounded together with these. */
+  #others = 0
   #comments: NodeJS.Timeout | null = null
   #stopped = false
 
@@ -37,7 +39,7 @@ export class EventStreams {
   }
 
   get count(): number {
-    return this.#open.size
+    return this.#open.size + this.#others
   }
 
   /**
@@ -47,7 +49,7 @@ export class EventStreams {
    */
   admit(): void {
     if (this.#stopped) throw new MeshError('shutting_down')
-    if (this.#open.size >= eventStreamsMax) throw new MeshError('too_many_streams')
+    if (this.count >= eventStreamsMax) throw new MeshError('too_many_streams')
   }
 
   /** Serves one stream on a response of which nothing was written yet, until either side ends it. */
@@ -61,6 +63,17 @@ export class EventStreams {
       this.#open.delete(stream)
       if (this.#open.size === 0) this.#stopComments()
       response.end()
+    }
+  }
+
+  /** Counts a stream of other events while it is served. @throws MeshError as `admit` */
+  async alongside(serve: () => Promise<void>): Promise<void> {
+    this.admit()
+    this.#others += 1
+    try {
+      await serve()
+    } finally {
+      this.#others -= 1
     }
   }
 

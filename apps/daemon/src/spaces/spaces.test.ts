@@ -9,6 +9,7 @@ import { Spaces } from './spaces.ts'
 
 const alice = memberIdOf('alice')
 const choice = (value: string) => [{ kind: 'state', actor: alice, payload: { key: 'database', value } }] as const
+const diskPressure = () => 'ok' as const
 const refusal = (code: ErrorCode) => expect.objectContaining({ code })
 
 /** Spaces on real files. `start` opens them as another process would, once the one before has closed them or died. */
@@ -17,7 +18,7 @@ function repository() {
   const runtime = new ManualRuntime()
   const start = (config = {}) => {
     const settings = { repository: null, objectFormat: 'sha1', leaseTermMs: 15_000, ...config } as const
-    const spaces = new Spaces({ paths, config: settings, selfId: alice, runtime, log: silentLog() })
+    const spaces = new Spaces({ paths, config: settings, selfId: alice, diskPressure, runtime, log: silentLog() })
     onTestFinished(() => spaces.close())
     return spaces
   }

@@ -3,19 +3,21 @@
  *
  * 1. The repository is opened when it is first needed: a daemon without decisions runs no git.
  * 2. `append` is the one way in for decisions, whoever asks: a space is there before anything is decided in it.
- * 3. What keeps the repository from opening is told to whoever asks for it and in `/v1/health`; messages flow as without it.
+ * 3. What was changed here or by another process is a hint to whoever listens; the log is the truth.
+ * 4. What keeps the repository from opening is told to whoever asks for it and in `/v1/health`; messages flow as without it.
  */
 import { existsSync } from 'node:fs'
 import type {
   AppendOptions,
   DecisionDraft,
   DecisionEvent,
+  Imported,
   Lease,
   SharedDecisionLog,
   Space,
 } from '@claudemesh/decisions'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
-import { ensurePrivateDirectory } from '@claudemesh/storage'
+import { type DiskPressure, ensurePrivateDirectory } from '@claudemesh/storage'
 import { spacesCloseMsMax, spacesReopenMs } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { OnDemand } from '../on-demand.ts'
@@ -27,6 +29,8 @@ export interface SpacesOptions {
   readonly config: SpaceConfig
   /** Member id of this daemon, of which only one runs: it finds its leases again after a crash. */
   readonly selfId: string
+  /** What fills up is not written to; it is still read. */
+  readonly diskPressure: () => DiskPressure
   readonly runtime: Runtime
   readonly log: Log
 }
@@ -62,6 +66,7 @@ export class Spaces {
   readonly #opened: OnDemand<Opened>
   /** Spaces that were found to be there; none ever goes. */
   readonly #known = new Set<string>()
+  readonly #listeners = new Set<() => void>()
   #failure: MeshError | null = null
 
   constructor(o: SpacesOptions) {
@@ -96,30 +101,55 @@ export class Spaces {
     return this.#failure
   }
 
+  /** Has it told of each change that is made through here. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
   /**
    * Decides, all of it or nothing; kept when fulfilled. The same intent again gives the same events.
    *
-   * @throws MeshError `space_unknown`, and what `SharedDecisionLog.append` throws
+   * @throws MeshError `space_unknown`, `insufficient_storage`, and what `SharedDecisionLog.append` throws
    */
-  async append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
-    const { log } = await this.#opened.get()
-    await this.#assertThere(log, space)
-    return log.append(space, drafts, o)
+  append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+    return this.within(space, (_, log) => this.#changing(() => log.append(space, drafts, o)))
   }
 
   /**
    * Makes a space in which nothing is decided yet.
    *
    * @returns whether it was not there before
-   * @throws MeshError `invalid_space`, and what `Leases.acquire` throws
+   * @throws MeshError `invalid_space`, `insufficient_storage`, and what `Leases.acquire` throws
    */
   async create(space: string): Promise<boolean> {
     const { log } = await this.#opened.get()
     if (await this.#isThere(log, space)) return false
     // Nobody decides without a lease: where there was one, there is a space.
-    await log.acquire(space)
+    await this.#changing(() => log.acquire(space, { keep: false }))
     this.#known.add(space)
     return true
+  }
+
+  /**
+   * Takes an export over, into a space that holds nothing or that it continues; one that is not there is made.
+   *
+   * @throws MeshError `insufficient_storage`, `invalid_request` for nothing at all, what `importJsonl` throws
+   */
+  async import(space: string, source: AsyncIterable<Uint8Array>): Promise<Imported> {
+    const { spaceOf } = await this.#opened.get()
+    const imported = await this.#changing(() => spaceOf(space).import(source))
+    if (imported.appended + imported.present > 0) return imported
+    throw new MeshError('invalid_request', { detail: 'There is no decision in what was to be imported.' })
+  }
+
+  /**
+   * Takes from another repository what continues the spaces here, and the spaces that are not here.
+   *
+   * @throws MeshError `insufficient_storage`, what `SharedDecisionLog.pull` throws
+   */
+  async pull(remote: string, signal: AbortSignal): Promise<Awaited<ReturnType<SharedDecisionLog['pull']>>> {
+    const { log } = await this.#opened.get()
+    return this.#changing(() => log.pull(remote, signal))
   }
 
   /** The names of all spaces, in order. */
@@ -131,33 +161,37 @@ export class Spaces {
   }
 
   /** @throws MeshError `invalid_space`, `space_unknown` */
-  async statusOf(space: string): Promise<SpaceStatus> {
-    const { log } = await this.#opened.get()
-    await this.#assertThere(log, space)
-    const lease = await log.log.leases.read(space)
-    const leaseStatus =
-      lease === null ? null : { ...lease, isHeld: log.log.leases.isHeld(lease), isOwn: log.holds(space) }
-    try {
-      const { seq, oid } = await log.head(space)
-      return { space, seq, head: oid, lease: leaseStatus, damage: null }
-    } catch (error) {
-      if (!(error instanceof MeshError) || !isDamage(error)) throw error
-      return { space, seq: 0, head: null, lease: leaseStatus, damage: error }
-    }
+  statusOf(name: string): Promise<SpaceStatus> {
+    return this.within(name, async (_, log) => {
+      const lease = await this.#leaseOf(log, name)
+      try {
+        const { seq, oid } = await log.head(name)
+        return { space: name, seq, head: oid, lease, damage: null }
+      } catch (error) {
+        if (!(error instanceof MeshError) || !isDamage(error)) throw error
+        return { space: name, seq: 0, head: null, lease, damage: error }
+      }
+    })
+  }
+
+  /** The last lease of a space, null when there was none. @throws MeshError `invalid_space`, `space_unknown` */
+  leaseOf(name: string): Promise<LeaseStatus | null> {
+    return this.within(name, (_, log) => this.#leaseOf(log, name))
   }
 
   /**
-   * Does something with the log of a space that is there, and what follows from it.
+   * Does something with the log of a space that is there, and with what follows from it.
    *
    * @throws MeshError `invalid_space`, `space_unknown`, and what `run` throws
    */
   async within<T>(name: string, run: (space: Space, log: SharedDecisionLog) => T | Promise<T>): Promise<T> {
-    const { log, spaceOf } = await this.#opened.get()
-    await this.#assertThere(log, name)
-    return run(spaceOf(name), log)
+    // To ask for a space makes no repository.
+    const opened = this.#opened.opened !== null || this.isFounded ? await this.#opened.get() : null
+    if (opened !== null && (await this.#isThere(opened.log, name))) return run(opened.spaceOf(name), opened.log)
+    throw new MeshError('space_unknown', { detail: `There is no space ${name}.`, data: { space: name } })
   }
 
-  /** Does something with all logs. */
+  /** Does something with the repository that all spaces are in. */
   async use<T>(run: (log: SharedDecisionLog) => Promise<T>): Promise<T> {
     return run((await this.#opened.get()).log)
   }
@@ -167,9 +201,16 @@ export class Spaces {
     return this.#opened.close()
   }
 
-  async #assertThere(log: SharedDecisionLog, space: string): Promise<void> {
-    if (await this.#isThere(log, space)) return
-    throw new MeshError('space_unknown', { detail: `There is no space ${space}.`, data: { space } })
+  async #changing<T>(change: () => Promise<T>): Promise<T> {
+    if (this.#o.diskPressure() === 'full') throw new MeshError('insufficient_storage')
+    const changed = await change()
+    for (const tell of this.#listeners) tell()
+    return changed
+  }
+
+  async #leaseOf(log: SharedDecisionLog, space: string): Promise<LeaseStatus | null> {
+    const lease = await log.log.leases.read(space)
+    return lease === null ? null : { ...lease, isHeld: log.log.leases.isHeld(lease), isOwn: log.holds(space) }
   }
 
   async #isThere(log: SharedDecisionLog, space: string): Promise<boolean> {
@@ -206,6 +247,15 @@ export class Spaces {
     this.#failure = error
     this.#o.log.error({ err: cause }, 'spaces_not_opened')
     return error
+  }
+}
+
+/** What is read of a log; nothing of a space that has none yet. @throws MeshError what `source` throws */
+export async function* orNothing<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* source
+  } catch (error) {
+    if (!(error instanceof MeshError) || error.code !== 'space_unknown') throw error
   }
 }
 

@@ -43,4 +43,18 @@ export class SigningKeys {
     const now = this.#now()
     return holders.some(({ notAfter }) => notAfter === null || now < notAfter) ? 'trusted' : 'unknown'
   }
+  /**
+   * The chain by which a member is judged that signed something, the current certificate first.
+   *
+   * @param ownChain the chain of this host, which was verified
+   * @returns null when it was never proven here, or has gone
+   */
+  actorChain(
+    memberId: string,
+    ownChain: readonly Certificate[],
+  ): { readonly chain: readonly Certificate[]; readonly isRevoked: boolean } | null {
+    if (memberId === this.#selfId) return { chain: ownChain, isRevoked: this.#revocations.isRevoked(ownChain) }
+    const actor = this.#statements.actor(memberId)
+    return actor === null ? null : { chain: actor.chain, isRevoked: actor.status === 'revoked' }
+  }
 }

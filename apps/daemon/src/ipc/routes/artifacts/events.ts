@@ -1,12 +1,12 @@
 /** `GET /v1/artifacts/events`: the log of events, followed or by pages. */
 import type { Event } from '@claudemesh/artifacts'
-import { eventIdPattern, eventsHeadersSchema, MeshError } from '@claudemesh/protocol'
+import { eventsHeadersSchema } from '@claudemesh/protocol'
 import { artifactEventListSchema, artifactEventsQuerySchema } from '@claudemesh/protocol/artifacts'
 import type { FastifyRequest } from 'fastify'
 import { eventWriter } from '../../../artifacts/event-texts.ts'
 import { artifactEventsPageDefault } from '../../../limits.ts'
 import type { App } from '../../app.ts'
-import { serveLog } from '../../artifact-event-stream.ts'
+import { cursorOf, type NumberedEvent, serveNumbered } from '../../numbered-stream.ts'
 import type { ArtifactRouteOptions } from './route-options.ts'
 
 const answers = {
@@ -38,7 +38,9 @@ export function artifactEventRoutes(app: App, { store, stopping }: ArtifactRoute
       const { limit } = request.query
       const form = formOf(request, limit !== undefined)
       const since = cursorOf(request, request.query.since)
-      if (form === 'stream') return serveLog(reply, { store, since, stopping })
+      if (form === 'stream') {
+        return serveNumbered(reply, { since, stopping, follow: (signal) => followLog(store, since, signal) })
+      }
       const page = { since, limit: limit ?? artifactEventsPageDefault }
       const events: readonly Event[] = await store.use((registry) => registry.auditLog(page))
       const writer = await eventWriter()
@@ -61,11 +63,15 @@ function formOf({ headers }: FastifyRequest, isPage: boolean): 'stream' | 'json'
   return isPage || accepted.includes('application/json') ? 'json' : 'stream'
 }
 
-/** A reader that comes back says where it was in the header. @throws MeshError `invalid_cursor` */
-function cursorOf({ headers }: FastifyRequest, since: number | undefined): number {
-  const last = headers['last-event-id']
-  if (last === undefined) return since ?? 0
-  const cursor = new RegExp(eventIdPattern).test(String(last)) ? Number(last) : Number.NaN
-  if (!Number.isSafeInteger(cursor)) throw new MeshError('invalid_cursor')
-  return cursor
+async function followLog(store: ArtifactRouteOptions['store'], since: number, signal: AbortSignal) {
+  const { toJson } = await eventWriter()
+  const events = await store.use(async (registry) => registry.tailEvents(since, { signal }))
+  return numbered(events, toJson)
+}
+
+async function* numbered(
+  events: AsyncIterable<Event>,
+  toJson: (event: Event) => string,
+): AsyncGenerator<NumberedEvent> {
+  for await (const event of events) yield { id: event.sequence, type: event.event_type, data: toJson(event) }
 }
