@@ -55,6 +55,7 @@ import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
 import { Sending } from './sending.ts'
+import { Spaces } from './spaces.ts'
 import { type Call, Transport } from './transport.ts'
 
 /**
@@ -77,6 +78,8 @@ export class MeshClient {
   readonly artifacts: Artifacts
   /** What is shared with peers and topics. */
   readonly files: Files
+  /** What was decided. */
+  readonly spaces: Spaces
 
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
@@ -91,6 +94,7 @@ export class MeshClient {
     this.queues = new Queues(this.#transport)
     this.files = new Files(this.#transport, nextId)
     this.artifacts = new Artifacts(this.#transport, { runtime: this.#runtime, nextId })
+    this.spaces = new Spaces(this.#transport, { runtime: this.#runtime, nextId })
   }
 
   /** Ends the connections. Calls under way fail. */

@@ -1,11 +1,11 @@
 import { MeshError } from './protocol.ts'
 
-/** The same error, with the key under which the send can be repeated. */
-export function namingKey(error: MeshError, clientMessageId: string): MeshError {
+/** The same error, with the key under which the same can be asked again. */
+export function namingKey(error: MeshError, key: Readonly<Record<string, string>>): MeshError {
   return new MeshError(error.code, {
     detail: error.message,
     hint: error.hint,
-    data: { client_message_id: clientMessageId, ...error.data },
+    data: { ...key, ...error.data },
     cause: error.cause ?? error,
   })
 }

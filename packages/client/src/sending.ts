@@ -32,7 +32,7 @@ export class Sending {
       return answer as SendResponse
     } catch (cause) {
       throw cause instanceof MeshError && cause.data['reached'] !== false
-        ? namingKey(cause, body.client_message_id)
+        ? namingKey(cause, { client_message_id: body.client_message_id })
         : cause
     }
   }
