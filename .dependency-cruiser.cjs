@@ -14,7 +14,7 @@ require.resolve('@swc/core')
 
 const daemon = {
   edges: ['ipc', 'lifecycle'],
-  verbs: ['shares', 'relay', 'send', 'receive', 'queues', 'directory', 'publish', 'link', 'operate'],
+  verbs: ['shares', 'decide', 'relay', 'send', 'receive', 'queues', 'directory', 'publish', 'link', 'operate'],
   nouns: ['outbox', 'inbox', 'members', 'events', 'artifacts', 'spaces'],
 }
 const broker = {

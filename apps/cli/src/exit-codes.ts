@@ -115,6 +115,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   space_diverged: data,
   lease_held: tryLater,
   lease_lost: tryLater,
+  space_waiting: tryLater,
   space_busy: tryLater,
   remote_failed: unavailable,
   git_missing: unavailable,

@@ -4,6 +4,7 @@ import { RandomPool } from '@claudemesh/sealing'
 import type { DiskPressure } from '@claudemesh/storage'
 import { OwnBoxKeys } from './box-keys.ts'
 import type { Artifacts } from './compose-artifacts.ts'
+import { composeDecide, type Deciding } from './compose-decide.ts'
 import { composeRelay } from './compose-relay.ts'
 import { composeShares, type Sharing } from './compose-shares.ts'
 import type { DaemonConfig } from './config.ts'
@@ -51,6 +52,7 @@ export interface Verbs {
   readonly reopener: Reopener
   readonly publisher: Publisher
   readonly sharing: Sharing
+  readonly deciding: Deciding
   readonly link: Link
 }
 
@@ -115,13 +117,14 @@ export function composeVerbs(parts: VerbParts): Verbs {
     onStored,
     onReceipts: onStored,
     lookForSenders: (memberIds) => directory.lookForUnknown(memberIds),
+    takeElsewhere: (draft) => deciding.shared.take(draft),
     log: log.receive,
   })
   const reopener = new Reopener({ inbox, open, onStored, log: log.receive })
   const readReporter = composeReadReporter(parts, request)
   const queues = composeQueues(parts, { request, open, directory })
   const linked = { terms, directory, recipients, sender, receiver, readReporter, open }
-  const link: Link = composeLink(parts, { ...linked, sharing: () => sharing })
+  const link: Link = composeLink(parts, { ...linked, sharing: () => sharing, deciding: () => deciding })
 
   const sending = {
     outbox,
@@ -135,9 +138,14 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const acceptSend = new AcceptSend(sending)
   const operate = new OperateOutbox(sending)
   const sharing = composeSharing(parts, { request, terms, directory, recipients, acceptSend })
+  const deciding = composeDecide({
+    ...{ stores, spaces: parts.spaces, request, seal, recipients, directory, terms, runtime, log: log.spaces },
+    leaseTermMs: config().spaces.leaseTermMs,
+    wakeSender: () => sender.wake(),
+  })
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, skipped, sender },
-    ...{ receiver, queues, readReporter, reopener, publisher, sharing, link },
+    ...{ receiver, queues, readReporter, reopener, publisher, sharing, deciding, link },
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
 }
@@ -207,7 +215,14 @@ function composeSharing(
 
 function composeLink(
   parts: VerbParts,
-  { open, ...others }: LinkedVerbs & { readonly open: OpenMessage; readonly sharing: () => Sharing },
+  {
+    open,
+    ...others
+  }: LinkedVerbs & {
+    readonly open: OpenMessage
+    readonly sharing: () => Sharing
+    readonly deciding: () => Deciding
+  },
 ): Link {
   const { config, stores, runtime, log } = parts
   const { inbox, events, identity } = stores

@@ -205,11 +205,11 @@ export class Daemon {
       leave: (departure) => this.#leave(departure),
     })
     this.#verbs = verbs
-    const { publisher, link, receiver, readReporter, reopener, sender, sharing } = verbs
+    const { publisher, link, receiver, readReporter, reopener, sender, sharing, deciding } = verbs
     this.#closing.add('publisher', () => publisher.stop())
     this.#closing.add('link', () => link.stop())
     this.#closing.add('membership', () => ephemeral.leave(link, stored.stores.outbox))
-    const workers = { receiver, readReporter, reopener, sender, sharing }
+    const workers = { receiver, readReporter, reopener, sender, sharing, deciding }
     for (const [name, worker] of Object.entries(workers)) this.#closing.add(name, () => worker.stop())
     if (stored.stores.identity.ephemeralTtlMs !== null)
       this.#closing.add('drain', () => ephemeral.drain(stored.stores.outbox))

@@ -25,6 +25,7 @@ export interface LinkParties {
   readonly readReporter: ReadReporter
   /** Composed after the link, and there before it opens. */
   readonly sharing: () => { linkOpened(): void }
+  readonly deciding: () => { linkOpened(): void }
   readonly events: Events
   /** Goes on with what a rebuilt inbox still lacks. */
   readonly refetch: () => Promise<unknown>
@@ -45,6 +46,7 @@ export function linkHandlers(parties: LinkParties): LinkHandlers {
       sender.linkOpened(limits)
       readReporter.linkOpened()
       parties.sharing().linkOpened()
+      parties.deciding().linkOpened()
       announce(parties, { type: connections === 1 ? 'daemon_connect' : 'daemon_reconnect', data: {} })
       parties.refetch().catch((error: unknown) => {
         // The next connection goes on from where this one came to.

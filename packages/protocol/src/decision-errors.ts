@@ -102,6 +102,12 @@ export const decisionErrors = {
     title: 'The lease of the space was granted to somebody else',
     hint: 'Nothing was appended under it. Try again with the same intent id.',
   },
+  space_waiting: {
+    status: 503,
+    retryable: true,
+    title: 'The decision waits: who may append to the shared space could not be reached',
+    hint: 'Repeat it with the same intent id, now or later: it is decided once. `GET /v1/spaces/<space>` shows who holds the space.',
+  },
   space_busy: {
     status: 503,
     retryable: true,

@@ -287,4 +287,5 @@ export {
   sharedFilesMember,
   withoutShareKey,
 } from './shared-files.ts'
+export { isSpaceMail, readSpaceMail, type SpaceMail, spaceMailMeta } from './space-mail.ts'
 export { type SpaceOverlay, type SpaceState, spaceStateSchema } from './space-state.ts'

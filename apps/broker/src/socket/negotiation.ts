@@ -21,6 +21,7 @@ export function offerFeatures(
     max_payload: { version: 1, inline_bytes: bytesMax.inline, blob_bytes: bytesMax.blob ?? bytesMax.inline },
     mention_index: { version: 1 },
     work_queue: { version: 1 },
+    decision_relay: { version: 1 },
     ...(bytesMax.blob === null ? {} : { artifact_relay: { version: 1 } }),
   }
 }

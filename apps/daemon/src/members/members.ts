@@ -111,6 +111,11 @@ export class Members {
     return topic !== null && (topic.known || topic.wanted === true) ? { name } : null
   }
 
+  /** Whether this host asked to be subscribed to a topic. */
+  wantsTopic(name: string): boolean {
+    return this.#statements.topicByName(name)?.wanted === true
+  }
+
   nearTopics(name: string): string[] {
     const known = this.#statements.allTopics().map((topic) => topic.name)
     return nearNames({ wanted: name, known, limit: nearNamesMax })

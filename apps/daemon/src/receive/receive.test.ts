@@ -47,6 +47,7 @@ function receiving(differing: Partial<ReceiverOptions> = {}) {
     lookForSenders: async () => {
       calls.lookedUp += 1
     },
+    takeElsewhere: () => null,
     log: silentLog(),
     ...differing,
   })

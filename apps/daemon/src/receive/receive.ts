@@ -36,6 +36,8 @@ export interface ReceiverOptions {
   readonly onReceipts: () => void
   /** Reads the directory for members whom nobody here knows. Never rejects. */
   readonly lookForSenders: (memberIds: readonly string[]) => Promise<void>
+  /** What is not for the inbox: fulfilled when it has been dealt with, and may be acknowledged. Null: it is. */
+  readonly takeElsewhere: (draft: InboxDraft) => Promise<void> | null
   readonly log: Log
 }
 
@@ -155,7 +157,7 @@ export class Receiver {
     for (const item of items) {
       const draft = toDraft(item, this.#options.open)
       if (!unknown.has(item.sender) && !this.#mustWait(item, draft)) {
-        judged.push({ item, draft })
+        if (!this.#passOn(item, draft)) judged.push({ item, draft })
         continue
       }
       unknown.add(item.sender)
@@ -164,6 +166,14 @@ export class Receiver {
     if (judged.length > 0) this.#store(judged)
     // Only now: had the disk refused the others, all of them would come again.
     this.#lookUp.hold(held)
+  }
+
+  /** @returns whether it is not for the inbox. Should this process end before it was dealt with, it comes again */
+  #passOn({ delivery_id: id }: DeliveryItem, draft: InboxDraft): boolean {
+    const taken = this.#options.takeElsewhere(draft)
+    const outcome = draft.content.opened ? 'stored' : 'undecryptable'
+    void taken?.then(() => this.#acknowledge([{ delivery_id: id, outcome }]))
+    return taken !== null
   }
 
   #mustWait(item: DeliveryItem, { content }: InboxDraft): boolean {

@@ -6,7 +6,7 @@
  * 2. What comes from history was delivered before, so it is stored without being announced as new. A message that
  *    was not delivered before arrives as a delivery too, and that one counts (see inbox.ts, invariant 3).
  */
-import { MeshError, type Operation, type RequestParams, type RequestResult } from '@claudemesh/protocol'
+import { isSpaceMail, MeshError, type Operation, type RequestParams, type RequestResult } from '@claudemesh/protocol'
 import type { InboxDraft, Refetch, StoreOutcome } from '../inbox/inbox.ts'
 import { refetchPageMax } from '../limits.ts'
 import type { Log } from '../log.ts'
@@ -41,14 +41,16 @@ export async function refetch(options: RefetchOptions): Promise<number> {
     const { after } = state
     const page = await request('history.page', { since, limit: refetchPageMax, ...(after === null ? {} : { after }) })
     assertProgress(after, page.next)
-    const outcomes = inbox.storeHistory(
-      page.messages.map((item) => toDraft(item, open)),
-      page.next,
-    )
+    const outcomes = inbox.storeHistory(page.messages.map((item) => toDraft(item, open)).filter(isForInbox), page.next)
     stored += outcomes.filter((outcome) => outcome === 'stored').length
     log.info({ items: page.messages.length, done: page.next === null }, 'refetched')
   }
   return stored
+}
+
+/** What was decided with others is asked for by number, and not read from history. */
+function isForInbox({ destination, content }: InboxDraft): boolean {
+  return !isSpaceMail(destination, content.opened ? content.meta : null)
 }
 
 /** A broker whose pages lead back would be followed for ever. */

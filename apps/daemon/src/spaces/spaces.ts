@@ -54,6 +54,13 @@ interface LeaseStatus extends Lease {
   readonly isOwn: boolean
 }
 
+/** Decides what is appended to a space; null: nobody but its repository does. */
+export type DecideElsewhere = (
+  space: string,
+  drafts: readonly DecisionDraft[],
+  o: AppendOptions,
+) => Promise<readonly DecisionEvent[]> | null
+
 /** The library and what was opened with it. */
 interface Opened {
   readonly log: SharedDecisionLog
@@ -68,6 +75,7 @@ export class Spaces {
   readonly #known = new Set<string>()
   readonly #listeners = new Set<() => void>()
   #failure: MeshError | null = null
+  #elsewhere: DecideElsewhere = () => null
 
   constructor(o: SpacesOptions) {
     this.#o = o
@@ -112,7 +120,14 @@ export class Spaces {
    * @throws MeshError `space_unknown`, `insufficient_storage`, and what `SharedDecisionLog.append` throws
    */
   append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
-    return this.within(space, (_, log) => this.#changing(() => log.append(space, drafts, o)))
+    return this.within(space, (_, log) =>
+      this.#changing(() => this.#elsewhere(space, drafts, o) ?? log.append(space, drafts, o)),
+    )
+  }
+
+  /** Has appends to some spaces, also those of other processes, decided by somebody else: null for all others. */
+  decideElsewhere(decide: DecideElsewhere): void {
+    this.#elsewhere = decide
   }
 
   /**
@@ -227,7 +242,10 @@ export class Spaces {
     if (config.repository === null) ensurePrivateDirectory(paths.spaces)
     const { repository: path } = this
     const { objectFormat, leaseTermMs: termMs } = config
-    const opened = await SharedDecisionLog.open({ path, objectFormat, termMs, holder: selfId, runtime })
+    const opened = await SharedDecisionLog.open({
+      ...{ path, objectFormat, termMs, holder: selfId, runtime },
+      elsewhere: ({ space, drafts, o }) => this.#elsewhere(space, drafts, o),
+    })
     this.#failure = null
     log.info({ repository: path }, 'spaces_opened')
     const spaces = new Map<string, Space>()

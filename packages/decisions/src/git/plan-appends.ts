@@ -65,7 +65,8 @@ export async function planAppends(
   return { outcomes, drawn }
 }
 
-async function readAll(space: GitSpace, numbers: readonly number[]): Promise<readonly DecisionEvent[]> {
+/** The events with these numbers. */
+export async function readAll(space: GitSpace, numbers: readonly number[]): Promise<readonly DecisionEvent[]> {
   const events: DecisionEvent[] = []
   for (const seq of numbers) {
     for await (const event of space.read(space.view(), { after: seq - 1, until: seq })) events.push(event)

@@ -11,11 +11,12 @@
  */
 import { MeshError } from '@claudemesh/protocol'
 import type { DecisionEvent } from '../event.ts'
+import { repeatedIntent } from '../space-line.ts'
 import { listCommits, readEvents } from './commit-chain.ts'
 import type { GitSpace } from './git-space.ts'
 import type { HeldLease } from './leases.ts'
 import type { ObjectReader } from './object-reader.ts'
-import { type AppendPlan, type PlannedAppend, planAppends } from './plan-appends.ts'
+import { type AppendPlan, type PlannedAppend, planAppends, readAll } from './plan-appends.ts'
 import type { RefStep } from './ref-writer.ts'
 import { type AppendTarget, commitsOf } from './space-appender.ts'
 
@@ -73,6 +74,21 @@ export class Proposals {
     })
   }
 
+  /**
+   * The events of an intent that was decided; null: it was not.
+   *
+   * @throws MeshError `intent_reused`, and what `propose` throws
+   */
+  answerOf(name: string, append: PlannedAppend, lease: HeldLease): Promise<readonly DecisionEvent[] | null> {
+    return this.#change(name, { lease, keepsDrawn: true }, async (space) => {
+      const numbers = space.line.findIntent(append.o.intentId)
+      // What is only proposed may be dropped.
+      if (numbers === null || (numbers.at(-1) ?? 0) > space.seq) return null
+      this.#p.target.refs.sync(space.ref)
+      return repeatedIntent(await readAll(space, numbers), append.drafts)
+    })
+  }
+
   /** What was proposed, and neither accepted nor dropped before this process ended; null: nothing. @throws as `propose` does */
   find(name: string, lease: HeldLease): Promise<Proposal | null> {
     return this.#change(name, { lease }, async (space) => {
@@ -93,7 +109,7 @@ export class Proposals {
 
   /** Moves the branch to what was proposed. @throws as `propose` does */
   accept({ space: name, events, commit }: Proposal, lease: HeldLease): Promise<void> {
-    return this.#change(name, { lease, accepts: true }, async (space, fence) => {
+    return this.#change(name, { lease, keepsDrawn: true }, async (space, fence) => {
       const { head: from } = space
       const { commits } = commitsOf(this.#p.target.repository, events, from)
       if (commits.at(-1) !== commit) throw moved(name)
@@ -142,14 +158,14 @@ export class Proposals {
   /** Under the lease, with the branch as it is; whatever fails leaves the space to be read anew. */
   #change<T>(
     name: string,
-    { lease, accepts = false }: { readonly lease: HeldLease; readonly accepts?: boolean },
+    { lease, keepsDrawn = false }: { readonly lease: HeldLease; readonly keepsDrawn?: boolean },
     run: (space: GitSpace, fence: RefStep) => Promise<T>,
   ): Promise<T> {
     const space = this.#p.spaceOf(name)
     return space.exclusively(async () => {
       try {
         const fence = await this.#p.target.leases.fence(name, lease)
-        if (!accepts) space.settle()
+        if (!keepsDrawn) space.settle()
         await space.refresh()
         if (space.damage !== null) throw space.damage
         return await run(space, fence)

@@ -1,0 +1,257 @@
+/**
+ * One space that members of the mesh share: one append authority over all of their hosts (07 §4).
+ *
+ * 1. Whoever holds the lease at the broker appends: what is proposed is durable here, then accepted by the broker for every
+ *    follower, and only then in the log and answered.
+ * 2. Who does not hold it has the holder append, by an intent that it repeats until its own log has the decision: what was
+ *    answered can be read here. An intent keeps its id wherever it goes, so that it is decided once.
+ * 3. A lease is taken over by a member that has all that the broker has seen, and by no other.
+ * 4. What a crash or a lost answer leaves undecided is settled by the broker's head before anything else is proposed.
+ * 5. A log that is another one than the shared one is told of, and nothing is added to it.
+ */
+import type { DecisionEvent, PlannedAppend } from '@claudemesh/decisions'
+import { type ErrorCode, MeshError, type SpaceLeaseRecord, type SpaceMail, toProblem } from '@claudemesh/protocol'
+import { decideLookMs, decideRepeatMs, decideWaitMsMax } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Authority } from './authority.ts'
+import type { CatchUp } from './catch-up.ts'
+import type { Proposing } from './proposing.ts'
+import type { SpaceClone } from './space-clone.ts'
+import type { Wakes } from './wakes.ts'
+
+export interface SharedSpaceOptions {
+  readonly clone: SpaceClone
+  readonly authority: Authority
+  readonly catchUp: CatchUp
+  readonly proposing: Proposing
+  readonly wakes: Wakes
+  readonly send: (memberId: string, mail: SpaceMail) => Promise<void>
+  readonly selfId: string
+  /** Bytes of one message. */
+  readonly bytesMax: () => number
+  readonly nameOf: (memberId: string) => string | null
+  readonly monotonicMs: () => number
+  readonly log: Log
+  /** Ends every wait. */
+  readonly signal: AbortSignal
+}
+
+/** Failures that the same append may get past in a moment, with this holder or the next one. */
+const passing: ReadonlySet<ErrorCode> = new Set([
+  ...(['lease_lost', 'lease_held', 'space_busy', 'space_waiting'] as const),
+  ...(['broker_unavailable', 'timeout', 'daemon_busy', 'rate_limited', 'storage_unavailable'] as const),
+])
+
+export class SharedSpace {
+  readonly name: string
+  readonly #o: SharedSpaceOptions
+  /** Why the holder does not append an intent that somebody here waits for. */
+  readonly #refusals = new Map<string, MeshError>()
+  #diverged: MeshError | null = null
+  #standing: Promise<SpaceLeaseRecord> | null = null
+  /** What somebody waits for at this moment. */
+  #waitsFor: string | null = null
+
+  constructor(o: SharedSpaceOptions) {
+    this.name = o.clone.name
+    this.#o = o
+  }
+
+  /** As far as the broker has told; `waitsFor` null: nobody waits. */
+  get status() {
+    const { authority } = this.#o
+    const { latest } = authority
+    return {
+      holder: latest?.holder ?? null,
+      epoch: latest?.epoch ?? 0,
+      isOwn: authority.epoch !== null,
+      head: latest?.head.seq ?? null,
+      waitsFor: this.#diverged?.message ?? this.#waitsFor,
+    }
+  }
+
+  /** @throws MeshError `space_waiting`, `space_diverged`, and what `Spaces.append` throws */
+  async append(append: PlannedAppend): Promise<readonly DecisionEvent[]> {
+    const { selfId, monotonicMs, wakes, signal } = this.#o
+    checkActors(append, selfId)
+    const { intentId } = append.o
+    const until = monotonicMs() + decideWaitMsMax
+    const sent = { epoch: 0, at: 0 }
+    try {
+      for (;;) {
+        if (this.#diverged !== null) throw this.#diverged
+        const refusal = this.#refusals.get(intentId)
+        if (refusal !== undefined) throw refusal
+        const failure = await this.#attempt(append, sent).catch((error: unknown) => passingOrThrow(error))
+        if (failure !== null && !(failure instanceof MeshError)) return failure
+        if (failure !== null) this.#waitsFor = failure.message
+        if (monotonicMs() > until || signal.aborted) throw this.#waiting(failure)
+        await wakes.next(decideLookMs)
+      }
+    } finally {
+      this.#refusals.delete(intentId)
+      this.#waitsFor = null
+    }
+  }
+
+  /** The connection is there: what was missed is asked for. Never rejects. */
+  async linkOpened(): Promise<void> {
+    const { log, wakes } = this.#o
+    try {
+      await this.#inStep()
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      log.warn({ space: this.name, err: error }, 'space_not_in_step')
+    }
+    wakes.wake()
+  }
+
+  /** Decisions that were made elsewhere. @throws MeshError what `Proposals.apply` throws */
+  async take(place: { readonly after: number; readonly after_id: string | null }, events: readonly DecisionEvent[]) {
+    const { clone, wakes } = this.#o
+    const follows = await this.#o.proposing.exclusively(() =>
+      clone.apply({ after: place.after, afterId: place.after_id }, events),
+    )
+    wakes.wake()
+    if (!follows) void this.linkOpened()
+  }
+
+  /** What another member wants appended. Who is not answered asks again. */
+  async takeIntent(sender: string, epoch: number, append: PlannedAppend): Promise<void> {
+    if (this.#o.authority.epoch !== epoch) return
+    try {
+      checkActors(append, sender)
+      await this.#o.proposing.append(append)
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      if (passing.has(error.code)) return
+      const about = { v: 1, space: this.name, intent_id: append.o.intentId } as const
+      await this.#o.send(sender, { kind: '$decision_refusal', about, body: JSON.stringify(toProblem(error)) })
+    }
+  }
+
+  /** Sends what a follower is missing. Of a log that is another one nothing is sent. */
+  async answer(
+    peer: string,
+    { after, after_id: afterId }: { readonly after: number; readonly after_id: string | null },
+  ) {
+    const { clone, send, bytesMax } = this.#o
+    const { seq } = await clone.end()
+    if (seq <= after || (await clone.idAt(after)) !== afterId) return
+    const about = { v: 1, space: this.name, after, after_id: afterId } as const
+    await send(peer, { kind: '$decision_events', about, body: await clone.linesAfter(after, bytesMax()) })
+  }
+
+  takeRefusal(sender: string, intentId: string, error: MeshError): void {
+    if (sender !== this.#o.authority.latest?.holder) return
+    this.#refusals.set(intentId, error)
+    this.#o.wakes.wake()
+  }
+
+  /** The log here is not the one that is shared. */
+  diverge(error: MeshError): void {
+    if (this.#diverged === null) this.#o.log.error({ space: this.name, err: error }, 'space_diverged')
+    this.#diverged = error
+    void this.#o.authority.release()
+    this.#o.wakes.wake()
+  }
+
+  /** Gives the lease up when what is under way has ended. */
+  async stop(): Promise<void> {
+    await this.#o.proposing.exclusively(() => Promise.resolve())
+    await this.#o.authority.release()
+  }
+
+  // ---- one attempt -------------------------------------------------------------------------------------------------
+
+  /** @returns the events; null when the holder has been asked */
+  async #attempt(append: PlannedAppend, sent: { epoch: number; at: number }): Promise<readonly DecisionEvent[] | null> {
+    const { clone, authority, monotonicMs, nameOf } = this.#o
+    const known = await clone.answerOf(append)
+    if (known !== null) return known
+    const { holder, epoch } = await this.#inStep()
+    if (authority.epoch !== null) return this.#o.proposing.append(append)
+    if (holder === null) return null
+    this.#waitsFor = `${nameOf(holder) ?? holder}, who holds the space`
+    if (sent.epoch === epoch && monotonicMs() - sent.at < decideRepeatMs) return null
+    await this.#sendIntent(holder, epoch, append)
+    Object.assign(sent, { epoch, at: monotonicMs() })
+    return null
+  }
+
+  #sendIntent(holder: string, epoch: number, { drafts, o }: PlannedAppend): Promise<void> {
+    const about = {
+      ...({ v: 1, space: this.name, epoch, intent_id: o.intentId } as const),
+      ...(o.expectHead === undefined ? {} : { expect_head: o.expectHead }),
+    }
+    return this.#o.send(holder, { kind: '$decision_intent', about, body: JSON.stringify(drafts) })
+  }
+
+  #waiting(cause: MeshError | null): MeshError {
+    const { latest } = this.#o.authority
+    const waitsFor = cause?.message ?? this.#waitsFor ?? 'the broker'
+    return new MeshError('space_waiting', {
+      detail: `Nothing was heard for ${decideWaitMsMax / 1000} s; waiting for ${waitsFor}.`,
+      data: { space: this.name, holder: latest?.holder ?? null, epoch: latest?.epoch ?? null },
+      ...(cause === null ? {} : { cause }),
+    })
+  }
+
+  // ---- the lease ---------------------------------------------------------------------------------------------------
+
+  /** Whoever has the lease, after this member has tried to have it, and what the broker has seen is here. */
+  #inStep(): Promise<SpaceLeaseRecord> {
+    const { epoch, latest } = this.#o.authority
+    if (epoch !== null && latest !== null && this.#o.proposing.isSettled) return Promise.resolve(latest)
+    this.#standing ??= this.#getInStep().finally(() => {
+      this.#standing = null
+    })
+    return this.#standing
+  }
+
+  async #getInStep(): Promise<SpaceLeaseRecord> {
+    const { clone, authority, catchUp, selfId } = this.#o
+    const lease = await authority.look()
+    const end = await clone.end()
+    await this.#checkLine(lease, end.seq)
+    await this.#o.proposing.settle(lease)
+    await catchUp.reach(lease)
+    const isOthers = lease.holder !== null && lease.holder !== selfId && lease.expires_in_ms > 0
+    if (isOthers || authority.epoch !== null) return lease
+    const answer = await authority.acquire(await clone.end())
+    if (!answer.granted) return answer.lease
+    // From now on nothing that this member sent under an earlier lease can be accepted any more.
+    await this.#o.proposing.settle(answer.lease)
+    try {
+      await catchUp.reach(answer.lease)
+    } catch (error) {
+      await authority.release()
+      throw error
+    }
+    return answer.lease
+  }
+
+  async #checkLine({ head }: SpaceLeaseRecord, seq: number): Promise<void> {
+    if (head.seq === 0 || head.seq > seq) return
+    if ((await this.#o.clone.idAt(head.seq)) === head.event_id) return
+    const { diverged } = await import('@claudemesh/decisions')
+    const error = diverged(this.name, head.seq)
+    this.diverge(error)
+    throw error
+  }
+}
+
+/** A decision is of the member that makes it: nobody decides in the name of another one. */
+function checkActors({ drafts }: PlannedAppend, memberId: string): void {
+  const other = drafts.find(({ actor }) => actor !== memberId)
+  if (other === undefined) return
+  throw new MeshError('invalid_decision', {
+    detail: `In a space that is shared the actor is the member that decides, ${memberId}, and not ${other.actor}.`,
+    data: { path: '$.actor' },
+  })
+}
+
+function passingOrThrow(error: unknown): MeshError {
+  if (error instanceof MeshError && passing.has(error.code)) return error
+  throw error
+}
