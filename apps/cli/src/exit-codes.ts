@@ -112,6 +112,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   import_conflict: data,
   log_corrupt: io,
   history_rewritten: data,
+  space_shared: data,
   space_diverged: data,
   lease_held: tryLater,
   lease_lost: tryLater,

@@ -45,7 +45,7 @@ export function composeDecide(parts: DecidingParts): Deciding {
   const { stores, spaces, request, recipients, directory, terms, runtime, log } = parts
   const { members, outbox, identity } = stores
   const { memberId: selfId } = identity.meshFile
-  const { nextId, monotonicMs } = runtime
+  const { nextId, monotonicMs, random } = runtime
   const stopping = new AbortController()
   const bytesMax = () => Math.min(terms.inlineBytes, messageBytesMax)
   const post = new SpacePost({ outbox, wake: parts.wakeSender, nextId, bytesMax })
@@ -61,7 +61,10 @@ export function composeDecide(parts: DecidingParts): Deciding {
     const catchUp = new CatchUp({ clone, request, send, wakes, selfId, monotonicMs })
     const common = { clone, authority, wakes, selfId, bytesMax, signal: stopping.signal }
     const proposing = new Proposing({ ...common, transmit: transmitter.transmit.bind(transmitter) })
-    return { space: new SharedSpace({ ...common, catchUp, proposing, send, nameOf, monotonicMs, log }), catchUp }
+    return {
+      space: new SharedSpace({ ...common, catchUp, proposing, send, nameOf, monotonicMs, random, log }),
+      catchUp,
+    }
   }
   const shared = new SharedSpaces({
     spaces,

@@ -120,7 +120,7 @@ function packageSigner({ identity, members }: Stores): PackageSigner {
   }
 }
 
-function spaceOptions({ spaces, stores, runtime, stopping }: IpcParts): Omit<SpaceRouteOptions, 'streams'> {
+function spaceOptions({ spaces, verbs, stores, runtime, stopping }: IpcParts): Omit<SpaceRouteOptions, 'streams'> {
   const { identity, members } = stores
   const { mesh, memberId } = identity.meshFile
   const keys: DecisionKeys = {
@@ -128,7 +128,8 @@ function spaceOptions({ spaces, stores, runtime, stopping }: IpcParts): Omit<Spa
     own: () => identity.keys.signing,
     actorChain: (id) => members.signingKeys.actorChain(id, identity.meshFile.chain),
   }
-  return { spaces, actor: memberId, keys, nextId: () => runtime.nextId(), stopping }
+  const { shared } = verbs.deciding
+  return { spaces, shared, actor: memberId, keys, nextId: () => runtime.nextId(), stopping }
 }
 
 function healthSources(parts: IpcParts): HealthSources {

@@ -84,6 +84,12 @@ export const decisionErrors = {
     title: 'The branch of the space was moved to where it does not continue what was seen',
     hint: 'Put the branch back with `git update-ref`, or accept what is there now.',
   },
+  space_shared: {
+    status: 409,
+    retryable: false,
+    title: 'The space is shared: only what its members decide gets into it',
+    hint: 'Append the decisions, or import them into a space that is not shared.',
+  },
   space_diverged: {
     status: 409,
     retryable: false,

@@ -21,6 +21,7 @@ export {
   reasonsSchema,
   remoteRequestSchema,
   repositoryReportSchema,
+  type SharedSpaceView,
   type SignatureVerdict,
   type SpaceLease,
   type SpaceList,

@@ -11,8 +11,10 @@
  */
 import type { DecisionEvent, PlannedAppend } from '@claudemesh/decisions'
 import { type ErrorCode, MeshError, type SpaceLeaseRecord, type SpaceMail, toProblem } from '@claudemesh/protocol'
+import type { SharedSpaceView } from '@claudemesh/protocol/spaces'
 import { decideLookMs, decideRepeatMs, decideWaitMsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { PacedWork } from '../paced-work.ts'
 import type { Authority } from './authority.ts'
 import type { CatchUp } from './catch-up.ts'
 import type { Proposing } from './proposing.ts'
@@ -31,6 +33,7 @@ export interface SharedSpaceOptions {
   readonly bytesMax: () => number
   readonly nameOf: (memberId: string) => string | null
   readonly monotonicMs: () => number
+  readonly random: () => number
   readonly log: Log
   /** Ends every wait. */
   readonly signal: AbortSignal
@@ -45,8 +48,9 @@ const passing: ReadonlySet<ErrorCode> = new Set([
 export class SharedSpace {
   readonly name: string
   readonly #o: SharedSpaceOptions
-  /** Why the holder does not append an intent that somebody here waits for. */
-  readonly #refusals = new Map<string, MeshError>()
+  readonly #following: PacedWork
+  /** Intents that somebody here waits for, and why the holder does not append them; null: it has not said that it does not. */
+  readonly #awaited = new Map<string, MeshError | null>()
   #diverged: MeshError | null = null
   #standing: Promise<SpaceLeaseRecord> | null = null
   /** What somebody waits for at this moment. */
@@ -55,18 +59,25 @@ export class SharedSpace {
   constructor(o: SharedSpaceOptions) {
     this.name = o.clone.name
     this.#o = o
+    const round = async () => {
+      if (this.#diverged === null) await this.#follow()
+      return null
+    }
+    this.#following = new PacedWork({ round, random: o.random, name: 'follow a space', log: o.log })
   }
 
-  /** As far as the broker has told; `waitsFor` null: nobody waits. */
-  get status() {
-    const { authority } = this.#o
+  /** As far as the broker has told. */
+  get status(): SharedSpaceView {
+    const { authority, nameOf } = this.#o
     const { latest } = authority
+    const holder = latest?.holder ?? null
     return {
-      holder: latest?.holder ?? null,
+      holder,
+      holder_name: holder === null ? null : nameOf(holder),
+      is_own: authority.epoch !== null,
       epoch: latest?.epoch ?? 0,
-      isOwn: authority.epoch !== null,
       head: latest?.head.seq ?? null,
-      waitsFor: this.#diverged?.message ?? this.#waitsFor,
+      waits_for: this.#diverged?.message ?? this.#waitsFor,
     }
   }
 
@@ -77,11 +88,12 @@ export class SharedSpace {
     const { intentId } = append.o
     const until = monotonicMs() + decideWaitMsMax
     const sent = { epoch: 0, at: 0 }
+    this.#awaited.set(intentId, null)
     try {
       for (;;) {
         if (this.#diverged !== null) throw this.#diverged
-        const refusal = this.#refusals.get(intentId)
-        if (refusal !== undefined) throw refusal
+        const refusal = this.#awaited.get(intentId) ?? null
+        if (refusal !== null) throw refusal
         const failure = await this.#attempt(append, sent).catch((error: unknown) => passingOrThrow(error))
         if (failure !== null && !(failure instanceof MeshError)) return failure
         if (failure !== null) this.#waitsFor = failure.message
@@ -89,21 +101,14 @@ export class SharedSpace {
         await wakes.next(decideLookMs)
       }
     } finally {
-      this.#refusals.delete(intentId)
+      this.#awaited.delete(intentId)
       this.#waitsFor = null
     }
   }
 
-  /** The connection is there: what was missed is asked for. Never rejects. */
-  async linkOpened(): Promise<void> {
-    const { log, wakes } = this.#o
-    try {
-      await this.#inStep()
-    } catch (error) {
-      if (!(error instanceof MeshError)) throw error
-      log.warn({ space: this.name, err: error }, 'space_not_in_step')
-    }
-    wakes.wake()
+  /** Something may have been missed: what the broker has seen is asked for until it is here. */
+  follow(): void {
+    this.#following.retry()
   }
 
   /** Decisions that were made elsewhere. @throws MeshError what `Proposals.apply` throws */
@@ -113,7 +118,7 @@ export class SharedSpace {
       clone.apply({ after: place.after, afterId: place.after_id }, events),
     )
     wakes.wake()
-    if (!follows) void this.linkOpened()
+    if (!follows) this.follow()
   }
 
   /** What another member wants appended. Who is not answered asks again. */
@@ -130,21 +135,24 @@ export class SharedSpace {
     }
   }
 
-  /** Sends what a follower is missing. Of a log that is another one nothing is sent. */
-  async answer(
-    peer: string,
-    { after, after_id: afterId }: { readonly after: number; readonly after_id: string | null },
-  ) {
+  /**
+   * Sends what a follower is missing. One whose log is another one is sent what is here in the place of its last decision: so it
+   * learns of that.
+   */
+  async answer(peer: string, place: { readonly after: number; readonly after_id: string | null }): Promise<void> {
     const { clone, send, bytesMax } = this.#o
     const { seq } = await clone.end()
-    if (seq <= after || (await clone.idAt(after)) !== afterId) return
-    const about = { v: 1, space: this.name, after, after_id: afterId } as const
+    if (seq < place.after) return
+    const isSame = (await clone.idAt(place.after)) === place.after_id
+    if (isSame && seq === place.after) return
+    const after = isSame ? place.after : place.after - 1
+    const about = { v: 1, space: this.name, after, after_id: await clone.idAt(after) } as const
     await send(peer, { kind: '$decision_events', about, body: await clone.linesAfter(after, bytesMax()) })
   }
 
   takeRefusal(sender: string, intentId: string, error: MeshError): void {
-    if (sender !== this.#o.authority.latest?.holder) return
-    this.#refusals.set(intentId, error)
+    if (sender !== this.#o.authority.latest?.holder || !this.#awaited.has(intentId)) return
+    this.#awaited.set(intentId, error)
     this.#o.wakes.wake()
   }
 
@@ -158,6 +166,7 @@ export class SharedSpace {
 
   /** Gives the lease up when what is under way has ended. */
   async stop(): Promise<void> {
+    await this.#following.stop()
     await this.#o.proposing.exclusively(() => Promise.resolve())
     await this.#o.authority.release()
   }
@@ -172,7 +181,7 @@ export class SharedSpace {
     const { holder, epoch } = await this.#inStep()
     if (authority.epoch !== null) return this.#o.proposing.append(append)
     if (holder === null) return null
-    this.#waitsFor = `${nameOf(holder) ?? holder}, who holds the space`
+    this.#waitsFor = `${nameOf(holder) ?? holder} holds the space, and has not answered`
     if (sent.epoch === epoch && monotonicMs() - sent.at < decideRepeatMs) return null
     await this.#sendIntent(holder, epoch, append)
     Object.assign(sent, { epoch, at: monotonicMs() })
@@ -189,9 +198,9 @@ export class SharedSpace {
 
   #waiting(cause: MeshError | null): MeshError {
     const { latest } = this.#o.authority
-    const waitsFor = cause?.message ?? this.#waitsFor ?? 'the broker'
+    const waitsFor = cause?.message ?? this.#waitsFor ?? 'the broker has not answered'
     return new MeshError('space_waiting', {
-      detail: `Nothing was heard for ${decideWaitMsMax / 1000} s; waiting for ${waitsFor}.`,
+      detail: `Not decided within ${decideWaitMsMax / 1000} s: ${waitsFor}`,
       data: { space: this.name, holder: latest?.holder ?? null, epoch: latest?.epoch ?? null },
       ...(cause === null ? {} : { cause }),
     })
@@ -210,25 +219,35 @@ export class SharedSpace {
   }
 
   async #getInStep(): Promise<SpaceLeaseRecord> {
-    const { clone, authority, catchUp, selfId } = this.#o
-    const lease = await authority.look()
-    const end = await clone.end()
-    await this.#checkLine(lease, end.seq)
-    await this.#o.proposing.settle(lease)
-    await catchUp.reach(lease)
-    const isOthers = lease.holder !== null && lease.holder !== selfId && lease.expires_in_ms > 0
-    if (isOthers || authority.epoch !== null) return lease
+    const { clone, authority, catchUp } = this.#o
+    const lease = await this.#follow()
+    if (this.#isOthers(lease) || authority.epoch !== null) return lease
     const answer = await authority.acquire(await clone.end())
     if (!answer.granted) return answer.lease
-    // From now on nothing that this member sent under an earlier lease can be accepted any more.
-    await this.#o.proposing.settle(answer.lease)
     try {
+      // From now on nothing that this member sent under an earlier lease can be accepted any more.
+      await this.#o.proposing.settle(answer.lease)
       await catchUp.reach(answer.lease)
     } catch (error) {
       await authority.release()
       throw error
     }
     return answer.lease
+  }
+
+  /** Gets what the broker has seen. */
+  async #follow(): Promise<SpaceLeaseRecord> {
+    const { clone, authority, catchUp, proposing, wakes } = this.#o
+    const lease = await authority.look()
+    await this.#checkLine(lease, (await clone.end()).seq)
+    await proposing.settle(lease)
+    await catchUp.reach(lease)
+    wakes.wake()
+    return lease
+  }
+
+  #isOthers({ holder, expires_in_ms: expiresInMs }: SpaceLeaseRecord): boolean {
+    return holder !== null && holder !== this.#o.selfId && expiresInMs > 0
   }
 
   async #checkLine({ head }: SpaceLeaseRecord, seq: number): Promise<void> {

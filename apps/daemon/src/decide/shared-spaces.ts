@@ -18,6 +18,7 @@ import {
   spaceOf,
   spaceTopic,
 } from '@claudemesh/protocol'
+import type { SharedSpaceView } from '@claudemesh/protocol/spaces'
 import type { InboxDraft } from '../inbox/inbox.ts'
 import type { Log } from '../log.ts'
 import type { Spaces } from '../spaces/spaces.ts'
@@ -41,6 +42,12 @@ export interface SharedSpacesOptions {
   readonly log: Log
 }
 
+interface AppendToSpace {
+  readonly space: string
+  readonly drafts: readonly DecisionDraft[]
+  readonly o: AppendOptions
+}
+
 const sharedName = new RegExp(sharedSpaceNamePattern)
 
 export class SharedSpaces {
@@ -49,7 +56,7 @@ export class SharedSpaces {
 
   constructor(o: SharedSpacesOptions) {
     this.#o = o
-    o.spaces.decideElsewhere((space, drafts, options) => this.#append(space, drafts, options))
+    o.spaces.decideElsewhere({ has: (space) => this.has(space), append: (append) => this.#append(append) })
   }
 
   /** Whether a space is one of them. */
@@ -68,11 +75,11 @@ export class SharedSpaces {
     }
     await this.#o.spaces.create(space)
     await this.#o.topics.want(spaceTopic(space))
-    await this.#open(space).space.linkOpened()
+    this.#open(space).space.follow()
   }
 
   /** Who holds it and what it waits for; null for a space that is not shared. */
-  statusOf(space: string) {
+  statusOf(space: string): SharedSpaceView | null {
     return this.has(space) ? this.#open(space).space.status : null
   }
 
@@ -80,7 +87,7 @@ export class SharedSpaces {
   linkOpened(): void {
     for (const topic of this.#o.topics.wanted()) {
       const name = spaceOf({ kind: 'topic', ref: topic })
-      if (name !== null) void this.#open(name).space.linkOpened()
+      if (name !== null) this.#open(name).space.follow()
     }
   }
 
@@ -100,11 +107,7 @@ export class SharedSpaces {
     await Promise.all([...this.#opened.values()].map(({ space }) => space.stop()))
   }
 
-  #append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> | null {
-    return this.has(space) ? this.#appendShared(space, drafts, o) : null
-  }
-
-  async #appendShared(space: string, drafts: readonly DecisionDraft[], o: AppendOptions) {
+  async #append({ space, drafts, o }: AppendToSpace): Promise<readonly DecisionEvent[]> {
     const { checkAppend } = await import('@claudemesh/decisions')
     return this.#open(space).space.append({ drafts: checkAppend(drafts, o), o })
   }
@@ -117,7 +120,7 @@ export class SharedSpaces {
 
   /** It could not be opened, and may have been decisions. */
   async #missed(space: string | null): Promise<void> {
-    if (space !== null && this.has(space)) await this.#open(space).space.linkOpened()
+    if (space !== null && this.has(space)) this.#open(space).space.follow()
   }
 
   async #take(draft: InboxDraft, meta: JsonObject | null, body: string): Promise<void> {
@@ -174,6 +177,8 @@ async function takeEvents(space: SharedSpace, mail: Extract<SpaceMail, { kind: '
     )
   } catch (error) {
     if (error instanceof MeshError && error.code === 'space_diverged') space.diverge(error)
+    // Whatever kept them out may be over when they are asked for.
+    else space.follow()
     throw error
   }
 }

@@ -14,6 +14,7 @@ import type {
   Imported,
   Lease,
   SharedDecisionLog,
+  SharedDecisionLogOptions,
   Space,
 } from '@claudemesh/decisions'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
@@ -54,12 +55,8 @@ interface LeaseStatus extends Lease {
   readonly isOwn: boolean
 }
 
-/** Decides what is appended to a space; null: nobody but its repository does. */
-export type DecideElsewhere = (
-  space: string,
-  drafts: readonly DecisionDraft[],
-  o: AppendOptions,
-) => Promise<readonly DecisionEvent[]> | null
+/** Spaces that are not decided in their repository alone. */
+export type Elsewhere = NonNullable<SharedDecisionLogOptions['elsewhere']>
 
 /** The library and what was opened with it. */
 interface Opened {
@@ -75,7 +72,7 @@ export class Spaces {
   readonly #known = new Set<string>()
   readonly #listeners = new Set<() => void>()
   #failure: MeshError | null = null
-  #elsewhere: DecideElsewhere = () => null
+  #elsewhere: Elsewhere = { has: () => false, append: () => Promise.reject(new MeshError('space_unknown')) }
 
   constructor(o: SpacesOptions) {
     this.#o = o
@@ -121,13 +118,21 @@ export class Spaces {
    */
   append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
     return this.within(space, (_, log) =>
-      this.#changing(() => this.#elsewhere(space, drafts, o) ?? log.append(space, drafts, o)),
+      this.#changing(() => {
+        if (this.#elsewhere.has(space)) return this.#elsewhere.append({ space, drafts, o })
+        return log.append(space, drafts, o)
+      }),
     )
   }
 
-  /** Has appends to some spaces, also those of other processes, decided by somebody else: null for all others. */
-  decideElsewhere(decide: DecideElsewhere): void {
-    this.#elsewhere = decide
+  /** Has what is appended to some spaces decided by somebody else, also where another process appends it. */
+  decideElsewhere(elsewhere: Elsewhere): void {
+    this.#elsewhere = elsewhere
+  }
+
+  /** @throws MeshError `space_shared`: what gets into its log is not decided here alone */
+  assertOwn(space: string): void {
+    if (this.#elsewhere.has(space)) throw new MeshError('space_shared', { data: { space } })
   }
 
   /**
@@ -151,6 +156,7 @@ export class Spaces {
    * @throws MeshError `insufficient_storage`, `invalid_request` for nothing at all, what `importJsonl` throws
    */
   async import(space: string, source: AsyncIterable<Uint8Array>): Promise<Imported> {
+    this.assertOwn(space)
     const { spaceOf } = await this.#opened.get()
     const imported = await this.#changing(() => spaceOf(space).import(source))
     if (imported.appended + imported.present > 0) return imported
@@ -244,7 +250,10 @@ export class Spaces {
     const { objectFormat, leaseTermMs: termMs } = config
     const opened = await SharedDecisionLog.open({
       ...{ path, objectFormat, termMs, holder: selfId, runtime },
-      elsewhere: ({ space, drafts, o }) => this.#elsewhere(space, drafts, o),
+      elsewhere: {
+        has: (space) => this.#elsewhere.has(space),
+        append: (append) => this.#elsewhere.append(append),
+      },
     })
     this.#failure = null
     log.info({ repository: path }, 'spaces_opened')

@@ -1,10 +1,10 @@
 /** Spaces as `/v1/spaces` answers them. */
 import type { MeshError } from '@claudemesh/protocol'
-import type { SpaceLease, SpaceView } from '@claudemesh/protocol/spaces'
+import type { SharedSpaceView, SpaceLease, SpaceView } from '@claudemesh/protocol/spaces'
 import type { SpaceStatus } from './spaces.ts'
 
-export function toSpaceView({ lease, damage, ...space }: SpaceStatus): SpaceView {
-  return { ...space, lease: toLeaseView(lease), damage: toFaultView(damage) }
+export function toSpaceView({ lease, damage, ...space }: SpaceStatus, shared: SharedSpaceView | null): SpaceView {
+  return { ...space, lease: toLeaseView(lease), damage: toFaultView(damage), shared }
 }
 
 export function toLeaseView(lease: SpaceStatus['lease']): SpaceLease | null {

@@ -27,8 +27,11 @@ export interface SharedDecisionLogOptions extends GitDecisionLogOptions {
   readonly termMs?: number
   /** How long an append waits for a holder that does not answer. */
   readonly waitMsMax?: number
-  /** Appends of other processes that are not decided in this repository; null: they are. */
-  readonly elsewhere?: (append: ForwardedAppend) => Promise<readonly DecisionEvent[]> | null
+  /** Spaces that are not decided in this repository, and who has what other processes append to them decided. */
+  readonly elsewhere?: {
+    has(space: string): boolean
+    append(append: ForwardedAppend): Promise<readonly DecisionEvent[]>
+  }
 }
 
 const termMsDefault = 15_000
@@ -56,7 +59,7 @@ export class SharedDecisionLog implements DecisionLog {
   readonly #termMs: number
   readonly #waitMsMax: number
   readonly #runtime: Runtime
-  readonly #elsewhere: NonNullable<SharedDecisionLogOptions['elsewhere']>
+  readonly #elsewhere: SharedDecisionLogOptions['elsewhere'] | null
   readonly #socket: AppendSocket
   readonly #held = new Map<string, Held>()
   /** Of several appends that find a lease free, one asks for it. */
@@ -83,7 +86,7 @@ export class SharedDecisionLog implements DecisionLog {
     this.#termMs = o.termMs ?? termMsDefault
     this.#waitMsMax = o.waitMsMax ?? waitMsMaxDefault
     this.#runtime = o.runtime ?? systemRuntime()
-    this.#elsewhere = o.elsewhere ?? (() => null)
+    this.#elsewhere = o.elsewhere ?? null
   }
 
   /** @throws MeshError what every log throws; `lease_held` after `waitMsMax` */
@@ -149,7 +152,12 @@ export class SharedDecisionLog implements DecisionLog {
 
   /** @throws MeshError what `GitDecisionLog.pull` throws; `lease_held` of a space that another process appends to */
   pull(remote: string, signal?: AbortSignal): Promise<readonly PulledSpace[]> {
-    return this.log.pull(remote, { leaseOf: (space) => this.#held.get(space)?.lease ?? null, signal })
+    return this.log.pull(remote, { leaseOf: (space) => this.#leaseFor(space), signal })
+  }
+
+  /** Of a space that is decided elsewhere nobody here can take over what another repository has. */
+  #leaseFor(space: string): HeldLease | null {
+    return this.#elsewhere?.has(space) === true ? null : (this.#held.get(space)?.lease ?? null)
   }
 
   /** Whether this process holds the lease of a space, as far as it knows. */
@@ -201,8 +209,7 @@ export class SharedDecisionLog implements DecisionLog {
     checkSpaceName(space)
     const held = this.#held.get(space)
     if (held === undefined) throw new MeshError('lease_lost', { data: { space } })
-    const elsewhere = this.#elsewhere({ space, drafts, o })
-    if (elsewhere !== null) return elsewhere
+    if (this.#elsewhere?.has(space) === true) return this.#elsewhere.append({ space, drafts, o })
     return this.#appendWith(held, { space, drafts: checkAppend(drafts, o), o })
   }
 

@@ -21,6 +21,18 @@ export const spaceLeaseSchema = Type.Object({
   is_held: Type.Boolean(),
   is_own: Type.Boolean(),
 })
+/**
+ * A space that is shared with other members. `holder`: the member that appends for all of them, null when none does or the broker
+ * has not been asked yet; `head`: the last decision that the broker has seen; `waits_for`: what somebody here waits for.
+ */
+export const sharedSpaceSchema = Type.Object({
+  holder: Type.Union([Type.String(), Type.Null()]),
+  holder_name: Type.Union([Type.String(), Type.Null()]),
+  is_own: Type.Boolean(),
+  epoch: Type.Integer({ minimum: 0, description: 'grows by one with every grant' }),
+  head: Type.Union([sequenceSchema, Type.Null()]),
+  waits_for: Type.Union([Type.String(), Type.Null()]),
+})
 /** `seq`: the number of the last decision, 0 when there is none. `damage`: why the log cannot be read to its end. */
 export const spaceViewSchema = Type.Object({
   space: spaceSchema,
@@ -28,6 +40,7 @@ export const spaceViewSchema = Type.Object({
   head: Type.Union([commitSchema, Type.Null()]),
   lease: Type.Union([spaceLeaseSchema, Type.Null()]),
   damage: Type.Union([faultSchema, Type.Null()]),
+  shared: Type.Union([sharedSpaceSchema, Type.Null()]),
 })
 export const spaceListQuerySchema = Type.Object(
   { after: Type.Optional(spaceSchema), limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 256, default: 64 })) },
@@ -37,7 +50,15 @@ export const spaceListSchema = Type.Object({
   spaces: Type.Array(spaceViewSchema),
   next: Type.Union([Type.String(), Type.Null()]),
 })
-export const newSpaceSchema = Type.Object({ space: spaceSchema }, closed)
+export const newSpaceSchema = Type.Object(
+  {
+    space: spaceSchema,
+    shared: Type.Optional(
+      Type.Boolean({ description: 'with every member of the mesh that shares a space of this name' }),
+    ),
+  },
+  closed,
+)
 
 /** What is wrong with a payload is said by its kind, and with the path to it. */
 const newDecisionSchema = Type.Object(
@@ -161,6 +182,7 @@ export type NewDecision = DecisionDraft extends infer Draft
 export type SignatureVerdict = Static<typeof signatureVerdictSchema>
 export type RecordedDecision = DecisionEvent & { readonly signature: SignatureVerdict }
 export type SpaceLease = Static<typeof spaceLeaseSchema>
+export type SharedSpaceView = Static<typeof sharedSpaceSchema>
 export type SpaceView = Static<typeof spaceViewSchema>
 export type SpaceList = Static<typeof spaceListSchema>
 export type SpaceListQuery = Static<typeof spaceListQuerySchema>

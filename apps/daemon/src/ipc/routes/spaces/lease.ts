@@ -33,6 +33,7 @@ export function leaseRoutes(app: App, { spaces, actor }: SpaceRouteOptions): voi
       },
     },
     async ({ params: { space }, body: { force = false } }) => {
+      spaces.assertOwn(space)
       await spaces.within(space, (_, log) => (force ? log.seize(space, actor) : log.acquire(space, { keep: true })))
       return answer(space)
     },
@@ -48,6 +49,7 @@ export function leaseRoutes(app: App, { spaces, actor }: SpaceRouteOptions): voi
       },
     },
     async ({ params: { space } }) => {
+      spaces.assertOwn(space)
       await spaces.within(space, (_, log) => log.release(space))
       return answer(space)
     },

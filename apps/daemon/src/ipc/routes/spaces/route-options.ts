@@ -1,3 +1,4 @@
+import type { SharedSpaces } from '../../../decide/shared-spaces.ts'
 import type { DecisionKeys } from '../../../spaces/signatures.ts'
 import type { Spaces } from '../../../spaces/spaces.ts'
 import type { EventStreams } from '../../sse.ts'
@@ -5,6 +6,7 @@ import type { EventStreams } from '../../sse.ts'
 /** What every route of spaces needs. */
 export interface SpaceRouteOptions {
   readonly spaces: Spaces
+  readonly shared: SharedSpaces
   /** The member whose daemon this is: what is decided here, it decides. */
   readonly actor: string
   readonly keys: DecisionKeys

@@ -28,7 +28,8 @@ export function spaceRoutes(o: SpaceRouteOptions): RouteFamily {
   }
 }
 
-function listRoutes(app: App, { spaces }: SpaceRouteOptions): void {
+function listRoutes(app: App, { spaces, shared }: SpaceRouteOptions): void {
+  const view = async (name: string) => toSpaceView(await spaces.statusOf(name), shared.statusOf(name))
   app.get(
     '/v1/spaces',
     {
@@ -44,7 +45,7 @@ function listRoutes(app: App, { spaces }: SpaceRouteOptions): void {
       const names = (await spaces.names()).filter((name) => name > after)
       const page = names.slice(0, limit)
       const listed = []
-      for (const name of page) listed.push(toSpaceView(await spaces.statusOf(name)))
+      for (const name of page) listed.push(await view(name))
       return { spaces: listed, next: names.length > limit ? (page.at(-1) ?? null) : null }
     },
   )
@@ -53,23 +54,23 @@ function listRoutes(app: App, { spaces }: SpaceRouteOptions): void {
     {
       schema: {
         tags,
-        summary: 'Make a space; 200 when it is there already',
+        summary: 'Make a space, or share it with other members; 200 when it is there already',
         body: newSpaceSchema,
         response: { 200: spaceViewSchema, 201: spaceViewSchema },
       },
     },
     async ({ body }, reply) => {
       const isNew = await spaces.create(body.space)
-      const view = toSpaceView(await spaces.statusOf(body.space))
+      if (body.shared === true) await shared.share(body.space)
       return reply
         .code(isNew ? 201 : 200)
         .header('location', `/v1/spaces/${body.space}`)
-        .send(view)
+        .send(await view(body.space))
     },
   )
   app.get(
     '/v1/spaces/:space',
     { schema: { tags, summary: 'One space', params: spaceParamsSchema, response: { 200: spaceViewSchema } } },
-    async ({ params }) => toSpaceView(await spaces.statusOf(params.space)),
+    async ({ params }) => view(params.space),
   )
 }
