@@ -69,7 +69,7 @@ export function composeDecide(parts: DecidingParts): Deciding {
   const shared = new SharedSpaces({
     spaces,
     topics: {
-      wants: (topic) => members.wantsTopic(topic),
+      wants: (topic) => members.findTopic(topic)?.wanted === true,
       wanted: () => members.topics().flatMap(({ name, wanted }) => (wanted ? [name] : [])),
       want: async (topic) => {
         members.setWanted(topic, true)

@@ -4,7 +4,7 @@ import { RandomPool } from '@claudemesh/sealing'
 import type { DiskPressure } from '@claudemesh/storage'
 import { OwnBoxKeys } from './box-keys.ts'
 import type { Artifacts } from './compose-artifacts.ts'
-import { composeDecide, type Deciding } from './compose-decide.ts'
+import { composeDecide, type Deciding, type DecidingParts } from './compose-decide.ts'
 import { composeRelay } from './compose-relay.ts'
 import { composeShares, type Sharing } from './compose-shares.ts'
 import type { DaemonConfig } from './config.ts'
@@ -80,9 +80,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const maxAgeHours = () => effectiveMaxAgeHours(config().outbox, terms.dedupe)
 
   const request: Link['request'] = (op, params) => link.request(op, params)
-  const onKeysLearnt = (memberIds: readonly string[]) => reopener.sendersLearnt(memberIds)
-  const { monotonicMs } = runtime
-  const directory = new Directory({ members, request, onKeysLearnt, monotonicMs, log: log.directory })
+  const directory = composeDirectory(parts, request, (memberIds) => reopener.sendersLearnt(memberIds))
   const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
   outbox.onChange(() => publisher.wake())
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
@@ -136,18 +134,23 @@ export function composeVerbs(parts: VerbParts): Verbs {
     wake: () => sender.wake(),
   }
   const acceptSend = new AcceptSend(sending)
-  const operate = new OperateOutbox(sending)
   const sharing = composeSharing(parts, { request, terms, directory, recipients, acceptSend })
-  const deciding = composeDecide({
-    ...{ stores, spaces: parts.spaces, request, seal, recipients, directory, terms, runtime, log: log.spaces },
-    leaseTermMs: config().spaces.leaseTermMs,
-    wakeSender: () => sender.wake(),
-  })
+  const deciding = composeDeciding(parts, { request, seal, recipients, directory, terms, sender })
   return {
-    ...{ terms, maxAgeHours, directory, acceptSend, operate, recipients, skipped, sender },
+    ...{ terms, maxAgeHours, directory, acceptSend, recipients, skipped, sender },
     ...{ receiver, queues, readReporter, reopener, publisher, sharing, deciding, link },
+    operate: new OperateOutbox(sending),
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }
+}
+
+function composeDirectory(
+  { stores, runtime, log }: VerbParts,
+  request: Link['request'],
+  onKeysLearnt: (memberIds: readonly string[]) => void,
+): Directory {
+  const { monotonicMs } = runtime
+  return new Directory({ members: stores.members, request, onKeysLearnt, monotonicMs, log: log.directory })
 }
 
 function composeReadReporter({ stores, runtime, log }: VerbParts, request: Link['request']): ReadReporter {
@@ -210,6 +213,20 @@ function composeSharing(
     acceptShare: (request, files) => acceptSend.acceptShare(request, files),
     // What nobody has asked for does not fill the disk.
     autoFetchBytesMax: () => (parts.diskPressure() === 'ok' ? config().artifacts.autoFetchBytesMax : -1),
+  })
+}
+
+function composeDeciding(
+  { stores, spaces, config, runtime, log }: VerbParts,
+  {
+    sender,
+    ...others
+  }: Pick<DecidingParts, 'request' | 'seal' | 'recipients' | 'directory' | 'terms'> & Pick<Verbs, 'sender'>,
+): Deciding {
+  return composeDecide({
+    ...{ stores, spaces, runtime, log: log.spaces, ...others },
+    leaseTermMs: config().spaces.leaseTermMs,
+    wakeSender: () => sender.wake(),
   })
 }
 

@@ -11,6 +11,7 @@ export {
   encodeEvent,
 } from './event.ts'
 export { Fold, fold, foldLog } from './fold.ts'
+export type { Elsewhere } from './git/append-socket.ts'
 export { GitDecisionLog, type GitDecisionLogOptions } from './git/git-decision-log.ts'
 export type { HeldLease, Lease, LeaseRecord } from './git/leases.ts'
 export type { AppendPlan, PlannedAppend } from './git/plan-appends.ts'

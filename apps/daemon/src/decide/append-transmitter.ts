@@ -12,8 +12,8 @@ import {
   spaceMailMeta,
   spaceTopic,
 } from '@claudemesh/protocol'
-import { decideLookMs } from '../limits.ts'
 import type { SealableRow, SealedMessage } from '../outbox/outbox.ts'
+import { decideLookMs } from '../space-limits.ts'
 import type { BrokerRequest } from './authority.ts'
 
 /** What becomes of a message that is to be sealed, as `Sealer.seal` says it. */

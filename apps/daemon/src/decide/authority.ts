@@ -13,8 +13,8 @@ import {
   type SpaceHead,
   type SpaceLeaseRecord,
 } from '@claudemesh/protocol'
-import { decideRenewalsPerTerm } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { decideRenewalsPerTerm } from '../space-limits.ts'
 
 export type BrokerRequest = <O extends Operation>(op: O, params: RequestParams<O>) => Promise<RequestResult<O>>
 

@@ -1,6 +1,6 @@
 /** Gets what others have decided and is not here yet: asked of the holder first, then of everybody else who follows the space. */
 import { MeshError, type SpaceLeaseRecord, type SpaceMail, spaceTopic } from '@claudemesh/protocol'
-import { decideAskMs, decideCatchUpMsMax } from '../limits.ts'
+import { decideAskMs, decideCatchUpMsMax } from '../space-limits.ts'
 import type { BrokerRequest } from './authority.ts'
 import type { SpaceClone } from './space-clone.ts'
 import type { Wakes } from './wakes.ts'

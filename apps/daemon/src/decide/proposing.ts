@@ -6,7 +6,7 @@
  */
 import type { DecisionEvent, PlannedAppend, Proposal } from '@claudemesh/decisions'
 import { MeshError, type SpaceLeaseRecord, type SpaceMail } from '@claudemesh/protocol'
-import { decideBatchMax } from '../limits.ts'
+import { decideBatchMax } from '../space-limits.ts'
 import type { AppendMessage } from './append-transmitter.ts'
 import type { Authority } from './authority.ts'
 import type { SpaceClone } from './space-clone.ts'

@@ -106,14 +106,9 @@ export class Members {
   }
 
   /** A topic that the broker has, or that this host has asked for. */
-  findTopic(name: string): { readonly name: string } | null {
+  findTopic(name: string): { readonly name: string; readonly wanted: boolean } | null {
     const topic = this.#statements.topicByName(name)
-    return topic !== null && (topic.known || topic.wanted === true) ? { name } : null
-  }
-
-  /** Whether this host asked to be subscribed to a topic. */
-  wantsTopic(name: string): boolean {
-    return this.#statements.topicByName(name)?.wanted === true
+    return topic !== null && (topic.known || topic.wanted === true) ? { name, wanted: topic.wanted === true } : null
   }
 
   nearTopics(name: string): string[] {

@@ -11,18 +11,18 @@ import type {
   AppendOptions,
   DecisionDraft,
   DecisionEvent,
+  Elsewhere,
   Imported,
   Lease,
   SharedDecisionLog,
-  SharedDecisionLogOptions,
   Space,
 } from '@claudemesh/decisions'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
 import { type DiskPressure, ensurePrivateDirectory } from '@claudemesh/storage'
-import { spacesCloseMsMax, spacesReopenMs } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { OnDemand } from '../on-demand.ts'
 import type { Runtime } from '../runtime.ts'
+import { spacesCloseMsMax, spacesReopenMs } from '../space-limits.ts'
 import type { SpaceConfig } from '../space-settings.ts'
 
 export interface SpacesOptions {
@@ -54,9 +54,6 @@ interface LeaseStatus extends Lease {
   /** Whether it is this daemon's. */
   readonly isOwn: boolean
 }
-
-/** Spaces that are not decided in their repository alone. */
-export type Elsewhere = NonNullable<SharedDecisionLogOptions['elsewhere']>
 
 /** The library and what was opened with it. */
 interface Opened {
@@ -119,8 +116,7 @@ export class Spaces {
   append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
     return this.within(space, (_, log) =>
       this.#changing(() => {
-        if (this.#elsewhere.has(space)) return this.#elsewhere.append({ space, drafts, o })
-        return log.append(space, drafts, o)
+        return this.#elsewhere.has(space) ? this.#elsewhere.append({ space, drafts, o }) : log.append(space, drafts, o)
       }),
     )
   }

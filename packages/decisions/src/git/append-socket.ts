@@ -14,6 +14,12 @@ export interface ForwardedAppend {
   readonly o: AppendOptions
 }
 
+/** Whoever has what is appended to some spaces decided. */
+export interface Elsewhere {
+  has(space: string): boolean
+  append(append: ForwardedAppend): Promise<readonly DecisionEvent[]>
+}
+
 /** Drafts of one append, and what JSON adds to them. */
 const bodyBytesMax = 80 * 1024 * 1024
 

@@ -15,7 +15,7 @@ import type { AppendOptions, DecisionLog, Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
-import { AppendSocket, type ForwardedAppend, forward } from './append-socket.ts'
+import { AppendSocket, type Elsewhere, type ForwardedAppend, forward } from './append-socket.ts'
 import { GitDecisionLog, type GitDecisionLogOptions } from './git-decision-log.ts'
 import { clockSkewMsMax, type HeldLease } from './leases.ts'
 import type { PulledSpace } from './remote.ts'
@@ -28,10 +28,7 @@ export interface SharedDecisionLogOptions extends GitDecisionLogOptions {
   /** How long an append waits for a holder that does not answer. */
   readonly waitMsMax?: number
   /** Spaces that are not decided in this repository, and who has what other processes append to them decided. */
-  readonly elsewhere?: {
-    has(space: string): boolean
-    append(append: ForwardedAppend): Promise<readonly DecisionEvent[]>
-  }
+  readonly elsewhere?: Elsewhere
 }
 
 const termMsDefault = 15_000
@@ -59,7 +56,7 @@ export class SharedDecisionLog implements DecisionLog {
   readonly #termMs: number
   readonly #waitMsMax: number
   readonly #runtime: Runtime
-  readonly #elsewhere: SharedDecisionLogOptions['elsewhere'] | null
+  readonly #elsewhere: Elsewhere | null
   readonly #socket: AppendSocket
   readonly #held = new Map<string, Held>()
   /** Of several appends that find a lease free, one asks for it. */
@@ -152,12 +149,9 @@ export class SharedDecisionLog implements DecisionLog {
 
   /** @throws MeshError what `GitDecisionLog.pull` throws; `lease_held` of a space that another process appends to */
   pull(remote: string, signal?: AbortSignal): Promise<readonly PulledSpace[]> {
-    return this.log.pull(remote, { leaseOf: (space) => this.#leaseFor(space), signal })
-  }
-
-  /** Of a space that is decided elsewhere nobody here can take over what another repository has. */
-  #leaseFor(space: string): HeldLease | null {
-    return this.#elsewhere?.has(space) === true ? null : (this.#held.get(space)?.lease ?? null)
+    // Of a space that is decided elsewhere nobody here can take over what another repository has.
+    const held = (space: string) => (this.#elsewhere?.has(space) === true ? undefined : this.#held.get(space))
+    return this.log.pull(remote, { leaseOf: (space) => held(space)?.lease ?? null, signal })
   }
 
   /** Whether this process holds the lease of a space, as far as it knows. */

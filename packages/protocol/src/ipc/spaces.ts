@@ -25,7 +25,7 @@ export const spaceLeaseSchema = Type.Object({
  * A space that is shared with other members. `holder`: the member that appends for all of them, null when none does or the broker
  * has not been asked yet; `head`: the last decision that the broker has seen; `waits_for`: what somebody here waits for.
  */
-export const sharedSpaceSchema = Type.Object({
+const sharedSpaceSchema = Type.Object({
   holder: Type.Union([Type.String(), Type.Null()]),
   holder_name: Type.Union([Type.String(), Type.Null()]),
   is_own: Type.Boolean(),

@@ -9,7 +9,7 @@ import {
   type RecordedDecision,
   spaceParamsSchema,
 } from '@claudemesh/protocol/spaces'
-import { decisionsPageCharactersMax, decisionsPageDefault } from '../../../limits.ts'
+import { decisionsPageCharactersMax, decisionsPageDefault } from '../../../space-limits.ts'
 import { judge, signDrafts } from '../../../spaces/signatures.ts'
 import { orNothing } from '../../../spaces/spaces.ts'
 import { answerAsIs } from '../../answer-as-is.ts'
