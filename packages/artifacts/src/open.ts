@@ -155,7 +155,7 @@ function compose(o: {
     packages,
     ingest: new Ingest({ placing, plane, limits, slots }),
     uploads: new Uploads({ log, plane, placing, runtime, limits, slots }),
-    removal: new Removal({ log, limits }),
+    removal: new Removal({ log, runtime, limits }),
     finalize,
     reading,
     signatures,

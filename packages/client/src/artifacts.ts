@@ -123,8 +123,7 @@ export class Artifacts {
   /** Puts a file into an open package whose bytes are in the store already. */
   async addExisting(packageId: string, file: ExistingArtifactFile): Promise<IngestedArtifactFile> {
     const path = `${packagePath(packageId)}/files`
-    const headers = { 'idempotency-key': this.#nextId() }
-    return await this.#call({ method: 'POST', path, body: file, headers, repeatable: true, patienceMs: storeMsMax })
+    return await this.#once({ method: 'POST', path, body: file, patienceMs: storeMsMax })
   }
 
   /** One page of the files of a package, in the order of their paths' bytes. */
@@ -144,9 +143,9 @@ export class Artifacts {
     return await this.#get(filePath(id))
   }
 
-  /** Takes a file out of an open package. Not repeated by itself: a second call would find no such file. */
+  /** Takes a file out of an open package. */
   async removeFile(id: string, o: { readonly reason?: string } = {}): Promise<ArtifactFile> {
-    return await this.#call({ method: 'DELETE', path: filePath(id), query: o, repeatable: false })
+    return await this.#once({ method: 'DELETE', path: filePath(id), query: o })
   }
 
   /** Seals a package, for ever. */
@@ -155,9 +154,9 @@ export class Artifacts {
     return await this.#call({ method: 'POST', path, body: request, repeatable: true, patienceMs: longWorkMsMax })
   }
 
-  /** Gives an open package up. Not repeated by itself: a second call would find it closed. */
+  /** Gives an open package up. */
   async abort(id: string, o: { readonly reason?: string } = {}): Promise<ShownPackage> {
-    return await this.#once(`${packagePath(id)}/abort`, o)
+    return await this.#once({ method: 'POST', path: `${packagePath(id)}/abort`, body: o })
   }
 
   /** The manifest of a finalized package: as it is in the log, or as canonical JSON. */
@@ -202,20 +201,19 @@ export class Artifacts {
     return await this.#call({ method: 'POST', path, body: request, repeatable: false, patienceMs: longWorkMsMax, ...o })
   }
 
-  /** Not repeated by itself: a second call would find the expiry not later any more. */
   async extendRetention(packageId: string, request: ExtensionRequest): Promise<ArtifactRetention> {
-    return await this.#once(`${packagePath(packageId)}/retention/extensions`, request)
+    const path = `${packagePath(packageId)}/retention/extensions`
+    return await this.#once({ method: 'POST', path, body: request })
   }
 
-  /** Not repeated by itself: a second call would find the hold. */
+  /** Keeps a package until the hold is released. */
   async hold(packageId: string, request: { readonly reason: string }): Promise<HeldPackage> {
-    return await this.#once(`${packagePath(packageId)}/retention/holds`, request)
+    return await this.#once({ method: 'POST', path: `${packagePath(packageId)}/retention/holds`, body: request })
   }
 
-  /** Not repeated by itself: a second call would find no such hold. */
   async release(holdId: string, o: { readonly reason: string }): Promise<void> {
     const path = `${base}/holds/${encodeURIComponent(holdId)}`
-    await this.#call({ method: 'DELETE', path, query: o, repeatable: false })
+    await this.#once({ method: 'DELETE', path, query: o })
   }
 
   /** Marks packages that are past their expiry; nothing is deleted. */
@@ -268,8 +266,9 @@ export class Artifacts {
     return await this.#call({ method: 'GET', path, query, repeatable: true })
   }
 
-  async #once<Answer>(path: string, body: unknown): Promise<Answer> {
-    return await this.#call({ method: 'POST', path, body, repeatable: false })
+  /** Under a key of its own, by which the daemon knows it again: so it can be repeated. */
+  async #once<Answer>(call: Omit<Call, 'headers' | 'repeatable'>): Promise<Answer> {
+    return await this.#call({ ...call, headers: { 'idempotency-key': this.#nextId() }, repeatable: true })
   }
 
   /** The daemon made the answer from the schema of the same route. */

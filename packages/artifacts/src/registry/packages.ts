@@ -7,11 +7,10 @@ import type { Session, Tx } from '../db/spi.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { PathPolicy } from '../paths/relative-path.ts'
 import type { Runtime } from '../runtime.ts'
-import { answerOnce } from './answers/idempotency.ts'
+import { answerOnce, keyOf, type Repeatable } from './answers/idempotency.ts'
 import {
   checkActor,
   checkAnnotations,
-  checkIdempotencyKey,
   checkMediaType,
   checkMetadata,
   checkName,
@@ -23,7 +22,7 @@ import {
 import { type Package, requireOpenPackage, requirePackage, toPackage } from './package.ts'
 import { findDuration, findMetadataSchema } from './statements.ts'
 
-export interface NewPackage {
+export interface NewPackage extends Repeatable {
   readonly name: string
   readonly producer: string
   readonly subject?: string | null
@@ -37,7 +36,6 @@ export interface NewPackage {
   readonly annotations?: Readonly<Record<string, string>>
   readonly provenance?: Provenance
   readonly actor: string
-  readonly idempotencyKey?: string
 }
 
 const artifactTypeDefault = 'application/vnd.claudemesh.artifact.v1'
@@ -61,7 +59,7 @@ export class Packages {
    */
   async create(o: NewPackage): Promise<Package> {
     const checked = this.check(o)
-    const key = o.idempotencyKey === undefined ? null : checkIdempotencyKey(o.idempotencyKey)
+    const key = keyOf(o)
     const { packageId } = await this.#log.submit({
       run: (tx) => {
         const now = this.#runtime.now()
@@ -72,18 +70,26 @@ export class Packages {
     return this.#log.read(async (session) => toPackage(await requirePackage(session, packageId)))
   }
 
-  /** Gives an open package up; its bytes go with the next garbage collection. @throws ArtifactError `package_not_open` */
-  async abort(packageId: string, o: { readonly actor: string; readonly reason?: string }): Promise<void> {
+  /**
+   * Gives an open package up; its bytes go with the next garbage collection.
+   *
+   * @throws ArtifactError `package_not_found`, `package_not_open`, `idempotency_key_reused`
+   */
+  async abort(packageId: string, o: { readonly actor: string; readonly reason?: string } & Repeatable): Promise<void> {
     const actor = checkActor(o.actor)
     const reason = o.reason === undefined ? null : checkText('reason', o.reason, this.#limits.reasonLengthMax)
+    const key = keyOf(o)
+    const request = [packageId, reason, actor]
     await this.#log.submit({
       packageIds: [packageId],
-      run: async (tx) => {
-        await requireOpenPackage(tx, packageId)
-        const subject = { subject_kind: 'package' as const, subject_id: packageId, actor }
-        const payload = { package_id: packageId, reason }
-        await this.#log.write(tx, [{ event_type: 'v1.package.aborted', ...subject, payload }])
-      },
+      run: (tx) =>
+        answerOnce(tx, { key, operation: 'abort', request, now: this.#runtime.now() }, async () => {
+          await requireOpenPackage(tx, packageId)
+          const subject = { subject_kind: 'package' as const, subject_id: packageId, actor }
+          const payload = { package_id: packageId, reason }
+          await this.#log.write(tx, [{ event_type: 'v1.package.aborted', ...subject, payload }])
+          return {}
+        }),
     })
   }
 

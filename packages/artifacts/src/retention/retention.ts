@@ -4,13 +4,27 @@ import type { Limits } from '../config/limits.ts'
 import type { Tx } from '../db/spi.ts'
 import type { NewEvent } from '../events/event.ts'
 import type { EventLog } from '../events/event-log.ts'
-import { answersMsMax } from '../registry/answers/idempotency.ts'
+import {
+  type Answer,
+  type Asked,
+  answerOnce,
+  answersMsMax,
+  findKeptAnswer,
+  keyOf,
+  type Repeatable,
+} from '../registry/answers/idempotency.ts'
 import { forgetAnswers } from '../registry/answers/statements.ts'
 import { checkActor, checkReason, invalid } from '../registry/input.ts'
 import { packageNotOpen, requirePackage } from '../registry/package.ts'
 import { findRetention, type RetentionRow } from '../registry/statements.ts'
 import type { Runtime } from '../runtime.ts'
 import { findByHold, listExpired } from './statements.ts'
+
+/** Who decides something about a package, and why. */
+interface Decision extends Repeatable {
+  readonly reason: string
+  readonly actor: string
+}
 
 /** Packages that are marked in one transaction. */
 const markedMax = 100
@@ -30,48 +44,50 @@ export class RetentionKeeper {
    * Keeps a package longer than it would be.
    *
    * @param o `expiresAt` milliseconds since the epoch, UTC
-   * @throws ArtifactError `retention_not_later`, `reason_required`, `package_not_found`, `package_not_open`
+   * @throws ArtifactError `retention_not_later`, `reason_required`, `package_not_found`, `package_not_open`,
+   *   `idempotency_key_reused`
    */
-  async extend(
-    packageId: string,
-    o: { readonly expiresAt: number; readonly reason: string; readonly actor: string },
-  ): Promise<void> {
-    const actor = checkActor(o.actor)
-    const reason = checkReason(o.reason, this.#limits)
+  async extend(packageId: string, o: Decision & { readonly expiresAt: number }): Promise<void> {
+    const { actor, reason, key } = this.#check(o)
     const { expiresAt } = o
     if (!Number.isSafeInteger(expiresAt) || expiresAt < 0) throw invalid('expiresAt', 'is a time in milliseconds')
-    await this.#change(packageId, actor, (retention) => {
+    const asked = { key, operation: 'extend', request: [packageId, expiresAt, reason, actor] }
+    await this.#change(packageId, { ...asked, actor }, (retention) => {
       const previous = retention.current_expires_at
       if (previous === null || expiresAt <= previous) throw new ArtifactError('retention_not_later')
       const payload = { package_id: packageId, previous_expires_at: previous, new_expires_at: expiresAt, reason }
-      return { event_type: 'v1.retention.extended', payload }
+      return { event: { event_type: 'v1.retention.extended', payload }, answer: {} }
     })
   }
 
   /** Keeps a package until the hold is released. @returns the hold's id @throws ArtifactError `hold_active`, as `extend` */
-  async hold(packageId: string, o: { readonly reason: string; readonly actor: string }): Promise<string> {
-    const actor = checkActor(o.actor)
-    const reason = checkReason(o.reason, this.#limits)
-    const holdId = this.#runtime.nextId()
-    await this.#change(packageId, actor, (retention) => {
+  async hold(packageId: string, o: Decision): Promise<string> {
+    const { actor, reason, key } = this.#check(o)
+    const asked = { key, operation: 'hold', request: [packageId, reason, actor] }
+    const { holdId } = await this.#change(packageId, { ...asked, actor }, (retention) => {
       if (retention.active_hold_id !== null) {
         throw new ArtifactError('hold_active', { data: { hold_id: retention.active_hold_id } })
       }
-      return { event_type: 'v1.retention.hold_applied', payload: { package_id: packageId, hold_id: holdId, reason } }
+      const holdId = this.#runtime.nextId()
+      const payload = { package_id: packageId, hold_id: holdId, reason }
+      return { event: { event_type: 'v1.retention.hold_applied', payload }, answer: { holdId } }
     })
     return holdId
   }
 
-  /** @throws ArtifactError `hold_unknown`, `reason_required` */
-  async release(holdId: string, o: { readonly reason: string; readonly actor: string }): Promise<void> {
-    const actor = checkActor(o.actor)
-    const reason = checkReason(o.reason, this.#limits)
+  /** @throws ArtifactError `hold_unknown`, `reason_required`, `idempotency_key_reused` */
+  async release(holdId: string, o: Decision): Promise<void> {
+    const { actor, reason, key } = this.#check(o)
+    const asked = { key, operation: 'release', request: [holdId, reason, actor] }
+    const now = this.#runtime.now()
+    // Of a hold that was released nothing tells any more which package it held.
+    if ((await this.#log.read((session) => findKeptAnswer(session, { ...asked, now }))) !== null) return
     const held = await this.#log.read((session) => findByHold(session, holdId))
     if (held === null) throw new ArtifactError('hold_unknown')
-    await this.#change(held.package_id, actor, (retention) => {
+    await this.#change(held.package_id, { ...asked, actor }, (retention) => {
       if (retention.active_hold_id !== holdId) throw new ArtifactError('hold_unknown')
       const payload = { package_id: held.package_id, hold_id: holdId, reason }
-      return { event_type: 'v1.retention.hold_released', payload }
+      return { event: { event_type: 'v1.retention.hold_released', payload }, answer: {} }
     })
   }
 
@@ -115,21 +131,30 @@ export class RetentionKeeper {
     return events.map(({ subject_id }) => subject_id)
   }
 
-  async #change(
+  async #change<T extends Answer>(
     packageId: string,
-    actor: string,
-    decide: (retention: RetentionRow) => Pick<NewEvent, 'event_type' | 'payload'>,
-  ): Promise<void> {
-    await this.#log.submit({
+    { actor, ...asked }: Omit<Asked, 'now'> & { readonly actor: string },
+    decide: (retention: RetentionRow) => {
+      readonly event: Pick<NewEvent, 'event_type' | 'payload'>
+      readonly answer: T
+    },
+  ): Promise<T> {
+    return this.#log.submit({
       packageIds: [packageId],
-      run: async (tx) => {
-        const { status } = await requirePackage(tx, packageId)
-        if (status === 'garbage_collected') throw packageNotOpen(status)
-        const retention = await findRetention(tx, packageId)
-        if (retention === null) throw new Error('a package without a decision about its expiry')
-        const event = decide(retention)
-        await this.#log.write(tx, [{ ...event, subject_kind: 'package', subject_id: packageId, actor }])
-      },
+      run: (tx) =>
+        answerOnce(tx, { ...asked, now: this.#runtime.now() }, async () => {
+          const { status } = await requirePackage(tx, packageId)
+          if (status === 'garbage_collected') throw packageNotOpen(status)
+          const retention = await findRetention(tx, packageId)
+          if (retention === null) throw new Error('a package without a decision about its expiry')
+          const { event, answer } = decide(retention)
+          await this.#log.write(tx, [{ ...event, subject_kind: 'package', subject_id: packageId, actor }])
+          return answer
+        }),
     })
+  }
+
+  #check(o: Decision) {
+    return { actor: checkActor(o.actor), reason: checkReason(o.reason, this.#limits), key: keyOf(o) }
   }
 }

@@ -27,6 +27,39 @@ export const answersCases: readonly RegistryCase[] = [
     },
   },
   {
+    name: 'whatever is done once is done once, and asked again with its key it is answered as it was',
+    async run({ registry, clock }) {
+      const packageId = await make(registry)
+      const { fileId } = await add(registry, packageId, 'a')
+      const because = { actor, reason: 'twice' }
+      const expiresAt = clock.now + 900 * dayMs
+      type Done = (o: { idempotencyKey?: string }) => Promise<unknown>
+      /** What is done, and what it is without a key when it was done before. */
+      const once: Readonly<Record<string, readonly [Done, string]>> = {
+        hold: [(o) => registry.applyHold(packageId, { ...because, ...o }), 'hold_active'],
+        extend: [(o) => registry.extendRetention(packageId, { ...because, ...o, expiresAt }), 'retention_not_later'],
+        remove: [(o) => registry.removeFile(fileId, { ...because, ...o }), 'file_not_found'],
+        abort: [(o) => registry.abortPackage(packageId, { ...because, ...o }), 'package_not_open'],
+      }
+      for (const [idempotencyKey, [run, refused]] of Object.entries(once)) {
+        const first = await run({ idempotencyKey })
+        const written = (await registry.auditLog()).length
+        assert.deepEqual(await run({ idempotencyKey }), first, idempotencyKey)
+        assert.equal((await registry.auditLog()).length, written, idempotencyKey)
+        await assert.rejects(run({}), code(refused), idempotencyKey)
+      }
+      const other = { ...because, reason: 'another', idempotencyKey: 'hold' }
+      await assert.rejects(registry.applyHold(packageId, other), code('idempotency_key_reused'))
+
+      const holdId = (await registry.getPackage(packageId)).retention.holdId ?? ''
+      const release = () => registry.releaseHold(holdId, { ...because, idempotencyKey: 'release' })
+      await Promise.all([release(), release()])
+      await release()
+      await assert.rejects(registry.releaseHold(holdId, because), code('hold_unknown'))
+      assert.equal((await registry.auditLog()).filter(({ event_type }) => /hold_released/.test(event_type)).length, 1)
+    },
+  },
+  {
     name: 'the same request twice at the same time has one effect and one answer',
     async run({ registry }) {
       const answers = await Promise.all(

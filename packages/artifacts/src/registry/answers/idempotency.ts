@@ -5,10 +5,21 @@ import { canonicalizeJson } from '../../canon/jcs.ts'
 import type { CanonicalValue } from '../../canon/value.ts'
 import type { Session, Tx } from '../../db/spi.ts'
 import { getAlgorithm } from '../../identity/algorithms.ts'
+import { checkIdempotencyKey } from '../input.ts'
 import { findAnswer, keepAnswer, takeKey } from './statements.ts'
 
 /** How long a key is known. */
 export const answersMsMax = 7 * 24 * 3_600_000
+
+/** What may be asked again: with the same key and the same request it is done once, and answered as it was then. */
+export interface Repeatable {
+  readonly idempotencyKey?: string
+}
+
+/** @throws ArtifactError `invalid_request` */
+export function keyOf({ idempotencyKey }: Repeatable): string | null {
+  return idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey)
+}
 
 /** What an operation is asked for with; null: the caller does not ask again. */
 export interface Asked {

@@ -8,16 +8,11 @@ import type { Limits } from '../../config/limits.ts'
 import type { DataPlane } from '../../dataplane/spi.ts'
 import { type ContentAddress, parseContentAddress } from '../../identity/content-address.ts'
 import { awaitReader } from '../../identity/early-errors.ts'
-import { checkIdempotencyKey } from '../input.ts'
+import { keyOf, type Repeatable } from '../answers/idempotency.ts'
 import type { IngestSlots } from './ingest-slots.ts'
 import type { FilePlace, IngestedFile, Placing, Published, Wanted } from './placing.ts'
 
-/** A place that may be asked for again with the same key. */
-interface AskedPlace extends FilePlace {
-  readonly idempotencyKey?: string
-}
-
-export interface NewFile extends AskedPlace {
+export interface NewFile extends FilePlace, Repeatable {
   readonly source: AsyncIterable<Uint8Array>
   /** Which bytes they will be; others are `digest_mismatch`. */
   readonly expected?: ContentAddress
@@ -28,7 +23,7 @@ export interface NewFile extends AskedPlace {
   readonly signal?: AbortSignal
 }
 
-export interface ExistingFile extends AskedPlace {
+export interface ExistingFile extends FilePlace, Repeatable {
   readonly contentAddress: ContentAddress
 }
 
@@ -175,9 +170,4 @@ export class Ingest {
       yield chunk
     }
   }
-}
-
-/** @throws ArtifactError `invalid_request` */
-function keyOf({ idempotencyKey }: AskedPlace): string | null {
-  return idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey)
 }

@@ -162,13 +162,15 @@ function removeRoute(app: App, { store, actor }: ArtifactRouteOptions): void {
         response: { 200: artifactFileSchema },
       },
     },
-    async ({ params, query }) =>
-      toFileView(
-        await store.use(async (registry) => {
-          await registry.removeFile(params.id, { actor, ...query })
-          return registry.findFile(params.id)
-        }),
-      ),
+    async (request) => {
+      const { id } = request.params
+      const asked = { ...request.query, ...readIdempotencyKey(request), actor }
+      const removed = await store.use(async (registry) => {
+        await registry.removeFile(id, asked)
+        return registry.findFile(id)
+      })
+      return toFileView(removed)
+    },
   )
 }
 

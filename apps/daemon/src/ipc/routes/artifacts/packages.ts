@@ -116,13 +116,15 @@ function sealRoutes(app: App, { store, actor }: ArtifactRouteOptions): void {
         response: { 200: shownPackageSchema },
       },
     },
-    async ({ params, body }) =>
-      toShownPackage(
-        await store.use(async (registry) => {
-          await registry.abortPackage(params.id, { actor, ...body })
-          return registry.getPackage(params.id)
-        }),
-      ),
+    async (request) => {
+      const { id } = request.params
+      const asked = { ...request.body, ...readIdempotencyKey(request), actor }
+      const aborted = await store.use(async (registry) => {
+        await registry.abortPackage(id, asked)
+        return registry.getPackage(id)
+      })
+      return toShownPackage(aborted)
+    },
   )
 }
 

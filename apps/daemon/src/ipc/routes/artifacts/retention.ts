@@ -10,6 +10,7 @@ import {
 } from '@claudemesh/protocol/artifacts'
 import { toRetentionView } from '../../../artifacts/views.ts'
 import type { App } from '../../app.ts'
+import { readIdempotencyKey } from '../../idempotency-key.ts'
 import type { ArtifactRouteOptions } from './route-options.ts'
 
 const tags = ['artifacts']
@@ -26,13 +27,16 @@ export function retentionRoutes(app: App, { store, actor }: ArtifactRouteOptions
         response: { 200: retentionSchema },
       },
     },
-    async ({ params, body }) =>
-      toRetentionView(
-        await store.use(async (registry) => {
-          await registry.extendRetention(params.id, { expiresAt: body.expires_at, reason: body.reason, actor })
-          return (await registry.getPackage(params.id)).retention
-        }),
-      ),
+    async (request) => {
+      const { id } = request.params
+      const { expires_at: expiresAt, reason } = request.body
+      const asked = { expiresAt, reason, ...readIdempotencyKey(request), actor }
+      const { retention } = await store.use(async (registry) => {
+        await registry.extendRetention(id, asked)
+        return registry.getPackage(id)
+      })
+      return toRetentionView(retention)
+    },
   )
   app.post(
     '/v1/artifacts/packages/:id/retention/holds',
@@ -45,9 +49,11 @@ export function retentionRoutes(app: App, { store, actor }: ArtifactRouteOptions
         response: { 201: heldSchema },
       },
     },
-    async ({ params, body }, reply) => {
-      const holdId = await store.use((registry) => registry.applyHold(params.id, { reason: body.reason, actor }))
-      return reply.code(201).send({ package_id: params.id, hold_id: holdId })
+    async (request, reply) => {
+      const { id } = request.params
+      const asked = { ...request.body, ...readIdempotencyKey(request), actor }
+      const holdId = await store.use((registry) => registry.applyHold(id, asked))
+      return reply.code(201).send({ package_id: id, hold_id: holdId })
     },
   )
   app.delete(
@@ -60,9 +66,10 @@ export function retentionRoutes(app: App, { store, actor }: ArtifactRouteOptions
         querystring: releaseQuerySchema,
       },
     },
-    async ({ params, query }, reply) => {
-      const { reason = '' } = query
-      await store.use((registry) => registry.releaseHold(params.hold, { reason, actor }))
+    async (request, reply) => {
+      const { reason = '' } = request.query
+      const asked = { reason, ...readIdempotencyKey(request), actor }
+      await store.use((registry) => registry.releaseHold(request.params.hold, asked))
       return reply.code(204).send()
     },
   )
