@@ -188,6 +188,9 @@ describe('putting a file', () => {
     const { package_id: id } = first.json as ShownPackage
     const put = () => artifacts.put(id, 'x', 'x', { 'idempotency-key': 'another' })
     expect((await put()).json).toEqual((await put()).json)
+    const hold = () => artifacts.post(`/packages/${id}/retention/holds`, { reason: 'r' }, { 'idempotency-key': 'hold' })
+    const [held, heldAgain] = [await hold(), await hold()]
+    expect([heldAgain.status, heldAgain.json]).toEqual([201, held.json])
     const reused = await artifacts.put(id, 'x', 'y', { 'idempotency-key': 'another' })
     expect([reused.status, (reused.json as { code: string }).code]).toEqual([409, 'idempotency_key_reused'])
   })

@@ -462,8 +462,14 @@ describe('a disk budget without room', () => {
     await alice.files.share({ path: fileWith('hello'), to: 'bob' }, null)
     const { shareId } = await bob.receivedShare('received')
     await expect(bob.fetcher.fetch(shareId)).rejects.toMatchObject(full)
+    bob.autoFetchBytesMax = 10
+    bob.fetcher.wake()
+    await eventually('it is known that it waits', () => bob.fetcher.failure?.code === full.code)
     bob.roomBytes = 100
     expect(await bob.fetcher.fetch(shareId)).toMatchObject({ status: 'fetched' })
+    bob.fetcher.wake()
+    await eventually('nothing waits any more', () => bob.fetcher.failure === null)
+    expect(bob.fetcher.totals).toEqual({ fetched: 1, not_fetched: 0 })
     expect([alice.roomBytes, bob.roomBytes]).toEqual([95, 95])
   })
 })

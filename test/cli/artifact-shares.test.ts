@@ -85,6 +85,21 @@ test('a package is shared, and pulled by its share', async () => {
   expect(bob.run(['artifact', 'get', share_id]).stdout).toBe('a'.repeat(1000))
 })
 
+test('a share that is not wanted is revoked, once and for all', async () => {
+  const path = join(scratchDirectory(), 'unwanted.txt')
+  writeFileSync(path, 'x'.repeat(17 * 1024 * 1024))
+  alice.json(['artifact', 'share', path, '--to', '@bob'])
+  // Larger than what is fetched without being asked for.
+  const { share_id, status } = await arrival('unwanted.txt')
+  expect(status).toBe('received')
+  const args = ['artifact', 'revoke', share_id, '--reason', 'not wanted']
+  expect(bob.json(args)).toMatchObject({ share_id, status: 'revoked' })
+  expect(bob.run(args).stdout).toBe(`${share_id} is revoked\n`)
+  expect(bob.problem(['artifact', 'get', share_id])).toMatchObject({ code: 'share_expired', exitCode: 65 })
+  const nobody = '01JD8ZC6W0000000000000000A'
+  expect(bob.problem(['artifact', 'revoke', nobody])).toMatchObject({ code: 'share_not_found', exitCode: 66 })
+})
+
 test('what cannot be shared says why', () => {
   const home = ['artifact', 'share', join(alice.home, 'daemon'), '--to', '@bob']
   expect(alice.problem(home)).toMatchObject({ code: 'path_forbidden', exitCode: 77 })

@@ -55,6 +55,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('artifact pull', async () => (await import('./commands/artifact/pull.ts')).command),
   entry('artifact share', async () => (await import('./commands/artifact/share.ts')).command),
   entry('artifact shares', async () => (await import('./commands/artifact/shares.ts')).command),
+  entry('artifact revoke', async () => (await import('./commands/artifact/revoke.ts')).command),
   entry('artifact verify', async () => (await import('./commands/artifact/verify.ts')).command),
   entry('artifact scrub', async () => (await import('./commands/artifact/scrub.ts')).command),
   entry('artifact gc', async () => (await import('./commands/artifact/gc.ts')).command),

@@ -151,6 +151,7 @@ function healthSources(parts: IpcParts): HealthSources {
     features: () => verbs.terms.features,
     link: verbs.link,
     sender: verbs.sender,
+    sharing: verbs.sharing,
     skipped: verbs.skipped,
     receiver: verbs.receiver,
     queues: verbs.queues,

@@ -19,6 +19,10 @@ export interface Sharing {
   readonly files: ShareFiles
   readonly fetcher: ShareFetcher
   readonly nameOf: (memberId: string) => string | null
+  /** How many shares of this process ended how. */
+  totals(): Readonly<Record<string, number>>
+  /** Why shares wait, if they do though the broker is there. */
+  failure(): MeshError | null
   /** Goes on with what an earlier process began. */
   start(): void
   linkOpened(): void
@@ -70,6 +74,8 @@ export function composeShares(parts: SharingParts): Sharing {
   const workers = [sender, taker, fetcher, announcer]
   return {
     ...{ files, fetcher, nameOf },
+    totals: () => ({ ...sender.totals, ...fetcher.totals }),
+    failure: () => [sender, fetcher].map(({ failure }) => failure).find(isOwnFault) ?? null,
     start: () => {
       for (const worker of [sender, fetcher, announcer]) worker.start()
       taker.wake()
@@ -82,6 +88,11 @@ export function composeShares(parts: SharingParts): Sharing {
       await relay.close()
     },
   }
+}
+
+/** That the broker cannot be reached is the link's to say. */
+function isOwnFault(failure: MeshError | null): failure is MeshError {
+  return failure !== null && failure.code !== 'broker_unavailable'
 }
 
 /** Before the first connection of this process nobody knows: a share waits for it. */

@@ -1,6 +1,7 @@
 /** What `GET /v1/health` says: facts read at this moment, and the conditions that follow from them or were raised. */
 import type { Condition, Health as HealthDocument, SupportedFeatures } from '@claudemesh/protocol'
 import type { ArtifactStore } from './artifacts/artifact-store.ts'
+import type { Sharing } from './compose-shares.ts'
 import type { Events } from './events/events.ts'
 import { condition, type Health, refusal } from './health.ts'
 import type { Inbox } from './inbox/inbox.ts'
@@ -36,6 +37,7 @@ export interface HealthSources {
   readonly events: Events
   readonly artifacts: ArtifactStore
   readonly sender: Sender
+  readonly sharing: Pick<Sharing, 'failure' | 'totals'>
   readonly skipped: SkippedRecipients
   readonly receiver: Receiver
   readonly queues: WorkQueues
@@ -81,7 +83,8 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, artifacts, sender, skipped, receiver, disk, raised } = sources
+  const { link, outbox, artifacts, sender, sharing, skipped, receiver, disk, raised } = sources
+  const shareFailure = sharing.failure()
   const linkStatus = link.status()
   const { conflict } = linkStatus
   const { dead } = outbox.counts()
@@ -95,6 +98,7 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...(skipped.members === 0 ? [] : [condition('recipients_skipped', `${skipped.members} members`)]),
     ...(dead === 0 ? [] : [condition('outbox_dead_rows', `${dead} dead`)]),
     ...artifactConditions(artifacts),
+    ...(shareFailure === null ? [] : [condition('shares_waiting', `${shareFailure.code}: ${shareFailure.message}`)]),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),
   ]

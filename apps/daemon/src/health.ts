@@ -110,6 +110,11 @@ const conditions = {
     text: 'Bytes of artifacts cannot be stored or read',
     remedy: 'Check the disk or the mount of [artifacts] storage_root, and `claudemesh daemon logs`',
   },
+  shares_waiting: {
+    severity: 'warning',
+    text: 'What is shared with others, or by them, waits; it is tried again by itself',
+    remedy: 'See `claudemesh artifact shares` and `claudemesh daemon logs`; `claudemesh artifact revoke` gives one up',
+  },
   config_reload_failed: {
     severity: 'warning',
     text: 'The configuration was changed and cannot be used; the former one stays in force',

@@ -27,6 +27,7 @@ export class Metrics {
     })
     declareProcess(this.#registry, sources)
     declareQueues(this.#registry, sources)
+    declareShares(this.#registry, sources)
     declareLink(this.#registry, sources)
     declareIpc(this.#registry, sources)
     declareDisk(this.#registry, sources)
@@ -181,6 +182,15 @@ function declareQueues(registry: Registry, sources: MetricSources): void {
     help: 'Subscribers that a message to a topic was not sealed for since the start, by reason; once per message',
     labels: ['reason'],
     read: () => Object.entries(skipped.totals).map(([reason, count]) => [{ reason }, count]),
+  })
+}
+
+function declareShares(registry: Registry, { sharing }: MetricSources): void {
+  declareTotal(registry, {
+    name: 'shares',
+    help: 'Shares since the start, by what became of them here',
+    labels: ['result'],
+    read: () => Object.entries(sharing.totals()).map(([result, count]) => [{ result }, count]),
   })
 }
 

@@ -28,10 +28,16 @@ export class PacedWork {
   #running: Promise<void> | null = null
   #isWoken = false
   #failures = 0
+  #failure: MeshError | null = null
   #timer: NodeJS.Timeout | null = null
 
   constructor(options: PacedWorkOptions) {
     this.#options = options
+  }
+
+  /** Why the latest round failed; null: it did not. */
+  get failure(): MeshError | null {
+    return this.#failure
   }
 
   /** There may be something to do. */
@@ -72,6 +78,7 @@ export class PacedWork {
     try {
       const restMs = await round(signal)
       this.#failures = 0
+      this.#failure = null
       return restMs
     } catch (error) {
       if (signal.aborted) return null
@@ -83,6 +90,7 @@ export class PacedWork {
         attempts: this.#failures,
       })
       this.#failures += 1
+      this.#failure = error
       return Math.max(1, Math.ceil(random() * ceilingMs))
     }
   }

@@ -43,6 +43,11 @@ export class Files {
     })
   }
 
+  /** Does nothing more for a share: the sender's is not sent, if it was not; the recipient's is not fetched. */
+  async revoke(id: string, o: { readonly reason?: string } = {}): Promise<ShareView> {
+    return await this.#call({ method: 'POST', path: '/v1/file/revoke', body: { share_id: id, ...o }, repeatable: true })
+  }
+
   /** The bytes of a share, a file, a file of a package (with `path`) or a content; a share is fetched first. */
   async get(id: string, o: CallOptions & { readonly path?: string } = {}): Promise<Download> {
     const { path, ...options } = o

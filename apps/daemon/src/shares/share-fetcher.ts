@@ -34,6 +34,8 @@ export class ShareFetcher {
   readonly #o: ShareFetcherOptions
   readonly #downloader: Downloader
   readonly #work: PacedWork
+  /** Of this process. */
+  readonly totals = { fetched: 0, not_fetched: 0 }
   readonly #stopping = new AbortController()
   readonly #underWay = new Map<string, Promise<Share>>()
   /** Shares that cannot be fetched. */
@@ -44,6 +46,11 @@ export class ShareFetcher {
     this.#downloader = new Downloader(o)
     const { random } = o.runtime
     this.#work = new PacedWork({ round: () => this.#round(), random, name: 'fetch', log: o.log })
+  }
+
+  /** Why shares are not fetched for now; null: they are. */
+  get failure(): MeshError | null {
+    return this.#work.failure
   }
 
   /** Goes on with what an earlier process began. */
@@ -93,6 +100,7 @@ export class ShareFetcher {
     crashPoint('daemon.share.finalized')
     await store.use(({ shares }) => shares.fetched(shareId, { ...fetched, actor }))
     crashPoint('daemon.share.fetched')
+    this.totals.fetched += 1
     log.info({ share_id: shareId, peer: share.peer, size_bytes: share.sizeBytes }, 'share_fetched')
     onFetched()
     // It is here, which is what counts: nobody waits for the relay, which forgets it in the end by itself.
@@ -134,6 +142,7 @@ export class ShareFetcher {
             continue
           }
           this.#failed.add(shareId)
+          this.totals.not_fetched += 1
           log.warn({ share_id: shareId, err: error }, 'share_not_fetched')
         }
       }

@@ -58,12 +58,19 @@ export class ShareSender {
   readonly #o: ShareSenderOptions
   readonly #uploader: Uploader
   readonly #work: PacedWork
+  /** Of this process. */
+  readonly totals = { sent: 0, given_up: 0 }
 
   constructor(o: ShareSenderOptions) {
     this.#o = o
     this.#uploader = new Uploader(o)
     const { random } = o.runtime
     this.#work = new PacedWork({ round: (signal) => this.#round(signal), random, name: 'send', log: o.log })
+  }
+
+  /** Why shares do not go out for now; null: they do. */
+  get failure(): MeshError | null {
+    return this.#work.failure
   }
 
   /** Goes on with what an earlier process began. */
@@ -112,6 +119,7 @@ export class ShareSender {
       if (signal.aborted || !(error instanceof MeshError)) throw error
       if (!finalCodes.has(error.code)) return error
       const reason = `${error.code}: ${error.message}`
+      this.totals.given_up += 1
       this.#o.log.warn({ share_id: shareId, err: error }, 'share_given_up')
       await this.#o.store.use(({ shares }) => shares.revoke(shareId, { reason, actor: this.#o.selfId }))
       return null
@@ -131,6 +139,7 @@ export class ShareSender {
     crashPoint('daemon.share.accepted')
     await store.use(({ shares }) => shares.sent(shareId, { actor }))
     crashPoint('daemon.share.sent')
+    this.totals.sent += 1
     log.info({ share_id: shareId, peer: share.peer }, 'share_sent')
 
     function messageOf({ peer, name, sizeBytes, clientMessageId }: Share): SendRequest {
