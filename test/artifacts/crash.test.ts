@@ -18,7 +18,7 @@ const actor = 'local'
 const layout = fileURLToPath(new URL('../../packages/artifacts/vectors/golden/oci-layout', import.meta.url))
 
 interface Row {
-  readonly step: 'open' | 'ingest' | 'begin' | 'upload' | 'drop' | 'import' | 'finalize' | 'replay' | 'gc'
+  readonly step: 'open' | 'ingest' | 'batch' | 'begin' | 'upload' | 'drop' | 'import' | 'finalize' | 'replay' | 'gc'
   readonly at: string
   /** Whether the operation has happened, as a reader sees it afterwards. */
   readonly happened: boolean
@@ -59,6 +59,8 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     ...onBytes,
     { step: 'ingest', at: 'transaction.before_commit:2', happened: false },
     { step: 'ingest', at: 'transaction.committed:2', happened: true },
+    { step: 'batch', at: 'transaction.before_commit:2', happened: false },
+    { step: 'batch', at: 'transaction.committed:2', happened: true },
     // Its offset, its size, then the file.
     { step: 'upload', at: 'transaction.before_commit:2', happened: false },
     { step: 'upload', at: 'transaction.committed:3', happened: false },
@@ -78,6 +80,8 @@ const rows: Readonly<Record<(typeof engines)[number]['name'], readonly Row[]>> =
     { step: 'open', at: 'postgres.migration.before_commit', happened: false },
     { step: 'ingest', at: 'postgres.before_commit:2', happened: false },
     { step: 'ingest', at: 'postgres.committed:2', happened: true },
+    { step: 'batch', at: 'postgres.before_commit:2', happened: false },
+    { step: 'batch', at: 'postgres.committed:2', happened: true },
     { step: 'upload', at: 'artifacts.spool.recorded', happened: false },
     { step: 'upload', at: 'artifacts.upload.published', happened: false },
     { step: 'upload', at: 'postgres.before_commit:4', happened: false },
@@ -131,6 +135,11 @@ async function hasHappened(registry: Registry, step: Row['step'], ids: Ids) {
     case 'ingest':
     case 'upload':
       return (await registry.getPackage(ids.packageId)).fileCount === 2
+    case 'batch': {
+      const { fileCount } = await registry.getPackage(ids.packageId)
+      expect([1, 3], 'both of its files or none').toContain(fileCount)
+      return fileCount === 3
+    }
     case 'drop':
       return (await registry.uploadStatus(ids.uploadId).catch(({ code }) => code)) === 'upload_not_found'
     case 'finalize':
@@ -152,11 +161,24 @@ async function repeat(registry: Registry, step: Row['step'], { packageId, upload
   if (step === 'replay') await registry.replay()
   if (step === 'import') await registry.importOci(layout, { producer: 'test', retentionClass: 'transient', actor })
   if (step === 'upload') await goOn(registry, uploadId)
+  if (step === 'batch') await putBoth(registry, packageId)
   if (step !== 'ingest') return
   const place = { relativePath: 'dir/crash.txt', mediaType: 'text/plain', actor, idempotencyKey: 'the-crash' }
   const file = await registry.ingestFile(packageId, { ...place, source: bytesOf('crash here') })
   expect(await read(registry, file.fileId)).toBe('crash here')
   expect((await registry.getPackage(packageId)).fileCount).toBe(2)
+}
+
+/** Both files of the batch, whatever there is of them. */
+async function putBoth(registry: Registry, packageId: string): Promise<void> {
+  const place = { mediaType: 'text/plain', actor, replace: true }
+  const paths = ['one', 'dir/crash.txt']
+  const outcomes = await registry.batch((changes) =>
+    paths.map((relativePath) =>
+      changes.ingestFile(packageId, { ...place, relativePath, source: bytesOf('crash here') }),
+    ),
+  )
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
 }
 
 /** What whoever sends an upload does who got no answer: asks how far it came, and goes on there. */

@@ -61,6 +61,7 @@ export { type PlanImportOptions, type PlannedFile, type PlannedPackage, planImpo
 export { openRegistry, type RegistryConfig } from './open.ts'
 export { type PathConflict, PathSet } from './paths/path-conflicts.ts'
 export { normalizeRelativePath, type PathPolicy, type RelativePath } from './paths/relative-path.ts'
+export type { BatchedChanges } from './registry/batch.ts'
 export type { Finalized, FinalizeOptions } from './registry/finalize.ts'
 export type { ImportedPackage, ImportOptions } from './registry/images/image-import.ts'
 export type { ExistingFile, NewFile } from './registry/ingest/ingest.ts'

@@ -10,6 +10,7 @@ import type { Database } from './db/spi.ts'
 import { EventLog } from './events/event-log.ts'
 import { answersMsMax } from './registry/answers/idempotency.ts'
 import { forgetAnswers } from './registry/answers/statements.ts'
+import { Batches } from './registry/batch.ts'
 import { Finalize } from './registry/finalize.ts'
 import { ImageExport } from './registry/images/image-export.ts'
 import { ImageImport } from './registry/images/image-import.ts'
@@ -156,6 +157,7 @@ function compose(o: {
     ingest: new Ingest({ placing, plane, limits, slots }),
     uploads: new Uploads({ log, plane, placing, runtime, limits, slots }),
     removal: new Removal({ log, runtime, limits }),
+    batches: new Batches({ log, plane, runtime, limits, slots }),
     finalize,
     reading,
     signatures,

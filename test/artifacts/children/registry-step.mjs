@@ -21,6 +21,12 @@ const steps = {
       source: source(),
       idempotencyKey: 'the-crash',
     }),
+  batch: (registry) =>
+    registry.batch((changes) =>
+      ['one', 'dir/crash.txt'].map((relativePath) =>
+        changes.ingestFile(packageId, { relativePath, mediaType: 'text/plain', actor, source: source() }),
+      ),
+    ),
   begin: (registry) => registry.createUpload(packageId, { relativePath: 'begun', mediaType: 'text/plain', actor }),
   upload: async (registry) => {
     await registry.appendUpload(uploadId, {

@@ -4,6 +4,7 @@
  */
 
 import { answersCases } from './registry/answers.ts'
+import { batchCases } from './registry/batches.ts'
 import { contentsCases } from './registry/contents.ts'
 import { imagesCases } from './registry/images.ts'
 import { packagesCases } from './registry/packages.ts'
@@ -18,6 +19,7 @@ export const registryCases: readonly RegistryCase[] = [
   ...pathsCases,
   ...contentsCases,
   ...uploadsCases,
+  ...batchCases,
   ...answersCases,
   ...retentionCases,
   ...imagesCases,

@@ -44,6 +44,11 @@ export class GroupWriter {
     })
   }
 
+  /** Runs units in one transaction. @returns what became of each; those that succeeded are durable */
+  submitTogether(units: readonly Unit<unknown>[]): Promise<readonly Attempt<unknown>[]> {
+    return this.#write(units)
+  }
+
   /** Resolves when everything that was submitted is settled. */
   async settled(): Promise<void> {
     while (this.#writing !== null) await this.#writing

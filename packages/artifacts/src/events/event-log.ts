@@ -1,7 +1,7 @@
 /** The log with its database: how everything changes, and how it is followed, replayed and looked at. */
 import { ArtifactError } from '../artifact-error.ts'
 import { GroupWriter, type Unit } from '../db/group-writer.ts'
-import type { Database, Session, Tx } from '../db/spi.ts'
+import type { Attempt, Database, Session, Tx } from '../db/spi.ts'
 import type { ContentAddress } from '../identity/content-address.ts'
 import type { Event, NewEvent } from './event.ts'
 import { writeEvents } from './log.ts'
@@ -9,6 +9,9 @@ import { computeViews, type ReplayResult, rebuildViews, replayInto } from './rep
 import { type TailOptions, tailEvents } from './tail.ts'
 import { digestDump, dumpSession } from './views/dump.ts'
 import type { ViewWriter } from './views/view-writer.ts'
+
+/** The log as what changes the store needs it. */
+export type ChangeLog = Pick<EventLog, 'submit' | 'read' | 'write'>
 
 export class EventLog {
   readonly #database: Database
@@ -31,6 +34,13 @@ export class EventLog {
     const value = await this.#writer.submit(unit)
     this.#database.announce(this.#lastWritten)
     return value
+  }
+
+  /** Runs changes in one transaction, each of which is undone alone when it fails. Those that succeeded are durable then. */
+  async submitTogether(units: readonly Unit<unknown>[]): Promise<readonly Attempt<unknown>[]> {
+    const outcomes = await this.#writer.submitTogether(units)
+    this.#database.announce(this.#lastWritten)
+    return outcomes
   }
 
   /** Runs a change in a transaction of its own, which may take as long as what it does outside of the database. */

@@ -18,6 +18,7 @@ import type { RetentionKeeper } from '../retention/retention.ts'
 import type { Verification } from '../retention/verification.ts'
 import type { Shares } from '../shares/shares.ts'
 import type { BackendStatus } from '../storage/spi.ts'
+import type { BatchedChanges, Batches } from './batch.ts'
 import type { Finalize } from './finalize.ts'
 import type { ImageExport } from './images/image-export.ts'
 import type { ImageImport } from './images/image-import.ts'
@@ -41,6 +42,7 @@ export interface RegistryParts {
   readonly ingest: Ingest
   readonly uploads: Uploads
   readonly removal: Removal
+  readonly batches: Batches
   readonly finalize: Finalize
   readonly reading: Reading
   readonly signatures: Signatures
@@ -123,6 +125,11 @@ export class Registry {
 
   removeFile(...o: Parameters<Removal['remove']>) {
     return this.#parts.removal.remove(...o)
+  }
+
+  /** As `Batches.run`. */
+  batch<T extends readonly Promise<unknown>[]>(begin: (changes: BatchedChanges) => readonly [...T]) {
+    return this.#parts.batches.run(begin)
   }
 
   finalizePackage(...o: Parameters<Finalize['finalize']>) {

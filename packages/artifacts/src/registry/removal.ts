@@ -1,7 +1,7 @@
 /** Taking a file out of an open package (06 §11). */
 import { ArtifactError } from '../artifact-error.ts'
 import type { Limits } from '../config/limits.ts'
-import type { EventLog } from '../events/event-log.ts'
+import type { ChangeLog } from '../events/event-log.ts'
 import type { Runtime } from '../runtime.ts'
 import { answerOnce, keyOf, type Repeatable } from './answers/idempotency.ts'
 import { checkActor, checkText } from './input.ts'
@@ -9,11 +9,11 @@ import { requireOpenPackage } from './package.ts'
 import { findFile } from './statements.ts'
 
 export class Removal {
-  readonly #log: EventLog
+  readonly #log: ChangeLog
   readonly #runtime: Runtime
   readonly #limits: Limits
 
-  constructor(o: { readonly log: EventLog; readonly runtime: Runtime; readonly limits: Limits }) {
+  constructor(o: { readonly log: ChangeLog; readonly runtime: Runtime; readonly limits: Limits }) {
     this.#log = o.log
     this.#runtime = o.runtime
     this.#limits = o.limits

@@ -11,7 +11,7 @@ import { ArtifactError } from '../../artifact-error.ts'
 import type { Limits } from '../../config/limits.ts'
 import type { DataPlane, IngestResult } from '../../dataplane/spi.ts'
 import type { Tx } from '../../db/spi.ts'
-import type { EventLog } from '../../events/event-log.ts'
+import type { ChangeLog } from '../../events/event-log.ts'
 import type { ContentAddress } from '../../identity/content-address.ts'
 import { normalizeRelativePath, type RelativePath } from '../../paths/relative-path.ts'
 import { findBlob } from '../../retention/statements.ts'
@@ -69,13 +69,13 @@ export interface Published extends Pick<IngestResult, 'primary' | 'sha256' | 'si
 }
 
 export class Placing {
-  readonly #log: EventLog
+  readonly #log: ChangeLog
   readonly #plane: DataPlane
   readonly #runtime: Runtime
   readonly #limits: Limits
 
   constructor(o: {
-    readonly log: EventLog
+    readonly log: ChangeLog
     readonly plane: DataPlane
     readonly runtime: Runtime
     readonly limits: Limits
