@@ -130,6 +130,9 @@ const plants: Readonly<
         WHERE history_id = ${dm}`,
     ],
   },
+  blob_without_object: { blob: () => ['DELETE FROM blob_object'] },
+  blob_object_miscounted: { blob_object: () => ['UPDATE blob_object SET refs = refs + 1'] },
+  blob_usage_miscounted: { blob_usage: () => ['UPDATE blob_usage SET bytes = bytes + 1'] },
   file_damaged: {
     whole: ({ meshId }) => [`INSERT INTO presence (mesh_id, member_id) VALUES ('${meshId}', 'nobody')`],
   },
@@ -195,7 +198,13 @@ for (const engine of engines) {
         looking.abort()
       }
       expect(findings).toEqual([])
-      expect(await traffic.ended).toMatchObject({ stored: true, expired: true, departed: true, returned: true })
+      expect(await traffic.ended).toMatchObject({
+        stored: true,
+        expired: true,
+        departed: true,
+        returned: true,
+        relayed: true,
+      })
     }, 120_000)
   })
 
@@ -280,11 +289,42 @@ async function openHealthy(open: () => Promise<Engine>) {
   await acknowledge(engine, carol, await claim(engine, carol, { connectionId: 'carol' }))
   await send({ kind: 'queue', ref: 'builds' })
   await send({ kind: 'dm', ref: bob.memberId })
+  await relayBlobs(engine, alice, bob)
   // Gone, with nothing left that waits; and gone, with something that is still to be dropped.
   await store.leave(carol, { at: clock.now(), rowsMax: 100, leaseEnded: false })
   await store.leave(dave, { at: clock.now(), rowsMax: 0, leaseEnded: false })
   const names = { meshId: alice.meshId, alice: alice.memberId, bob: bob.memberId, carol: carol.memberId }
   return { engine, mesh: { ...names, dave: dave.memberId }, alice, bob, people, members: { alice, bob, carol } }
+}
+
+/** A blob that is stored, and one that is on its way. */
+async function relayBlobs({ store: { blobs }, clock }: Engine, sender: MemberKey, recipient: MemberKey): Promise<void> {
+  const now = clock.now()
+  const [stored, open] = ['a', 'b'].map((letter) => blobOf(sender, { recipient, letter, now })) as [Wanted, Wanted]
+  for (const blob of [stored, open]) expect(await blobs.reserve(blob)).toMatchObject({ kind: 'open' })
+  expect(await blobs.beginPublish(stored, { leaseUntil: now + 1_000 })).toBe('done')
+  expect(await blobs.finishPublish(stored)).toBe('done')
+}
+
+type Wanted = ReturnType<typeof blobOf>
+
+function blobOf(
+  sender: MemberKey,
+  o: { readonly recipient: MemberKey; readonly letter: string; readonly now: number },
+) {
+  const { recipient, letter, now } = o
+  return {
+    meshId: sender.meshId,
+    sender: sender.memberId,
+    recipients: [recipient.memberId],
+    address: `blake3:${letter.repeat(64)}`,
+    sizeBytes: 100,
+    expiresAt: now + dayMs,
+    now,
+    quotaBytes: 10_000,
+    blobsMax: 10,
+    openMax: 10,
+  }
 }
 
 /** @returns delivery ids of the receipts that wait for a member */
@@ -418,7 +458,7 @@ function changeEverything(
   const { store, clock } = engine
   const { alice, bob, carol } = who.members
   const { pick } = seeded()
-  const seen = { stored: false, expired: false, departed: false, returned: false }
+  const seen = { stored: false, expired: false, departed: false, returned: false, relayed: false }
   let rounds = 0
   const destinations = () =>
     pick([
@@ -462,6 +502,19 @@ function changeEverything(
     seen.departed ||= (await store.leave(carol, { at: now, rowsMax: 3, leaseEnded: false })) !== null
     await store.drain({ at: now, rowsMax: 5 })
   }
+  const relay = async () => {
+    const { blobs } = store
+    const now = clock.now()
+    const blob = blobOf(alice, { recipient: bob, letter: pick(['c', 'd', 'e']), now })
+    await blobs.reserve(blob)
+    await blobs.beginPublish(blob, { leaseUntil: now })
+    seen.relayed ||= (await blobs.finishPublish(blob)) === 'done'
+    if (rounds % 2 === 0) await blobs.acknowledge(bob, { address: blob.address, now })
+    await blobs.expire({ now, idleBefore: now - dayMs, forgetBefore: now - dayMs, rowsMax: 5 })
+    for (const address of await blobs.doomObjects({ now, rowsMax: 5 })) {
+      await blobs.deleteObject(address, async () => undefined)
+    }
+  }
   const expire = async () => {
     clock.advance(2 * dayMs)
     const { rows } = await store.expireMessages({ now: clock.now(), messageRetentionDays: 20, rowsMax: 40 })
@@ -470,7 +523,7 @@ function changeEverything(
   }
   const run = async () => {
     while (!signal.aborted) {
-      await Promise.all([send(), send(), deliver(), doWork(), comeAndGo(), expire()])
+      await Promise.all([send(), send(), deliver(), doWork(), comeAndGo(), relay(), expire()])
       rounds += 1
       await nextTurn()
     }

@@ -33,6 +33,9 @@ export const tables = {
   delivery_queue: { key: ['mesh_id', 'recipient', 'delivery_id'], first: ['', '', 0], shown: ['broker_message_id'] },
   receipt: { key: ['mesh_id', 'member_id', 'delivery_id'], first: ['', '', 0], shown: ['broker_message_id'] },
   mention_index: { key: ['mesh_id', 'mentioned', 'broker_message_id'], first: ['', '', ''], shown: [] },
+  blob: { key: ['mesh_id', 'address', 'sender'], first: ['', '', ''], shown: ['state'] },
+  blob_object: { key: ['address'], first: [''], shown: ['refs'] },
+  blob_usage: { key: ['mesh_id'], first: [''], shown: ['blobs', 'bytes'] },
 } as const satisfies Readonly<Record<string, Table>>
 
 export type TableName = keyof typeof tables

@@ -236,6 +236,43 @@ export const inconsistencies = [
     checks: [{ table: 'client_message_dedupe', where: () => 'length(t.request_fingerprint) <> 32' }],
   },
   {
+    name: 'blob_without_object',
+    meaning: 'A blob is said to be there and nothing keeps its bytes: whom it names may find nothing.',
+    remedy: 'Have its sender share it again; the row ends with its time.',
+    checks: [
+      {
+        table: 'blob',
+        where: (s) => `t.state = 'stored' AND NOT EXISTS
+            (SELECT 1 FROM ${s}.blob_object o WHERE o.address = t.address AND o.refs > 0)`,
+      },
+    ],
+  },
+  {
+    name: 'blob_object_miscounted',
+    meaning: 'The bytes of blobs are counted for more or fewer than there are: they go too early, or stay for ever.',
+    remedy: `Set refs of the row to the number of blobs of the address that are stored. ${impossible}`,
+    checks: [
+      {
+        table: 'blob_object',
+        where: (s) => `t.refs <> (SELECT count(*) FROM ${s}.blob b WHERE b.address = t.address AND b.state = 'stored')`,
+      },
+    ],
+  },
+  {
+    name: 'blob_usage_miscounted',
+    meaning: 'A mesh is said to have other blobs than it has: its quota refuses too early or too late.',
+    remedy: `Set blobs and bytes of the row to those of the blobs of the mesh that have not expired. ${impossible}`,
+    checks: [
+      {
+        table: 'blob_usage',
+        where: (s) => `
+          t.blobs <> (SELECT count(*) FROM ${s}.blob b WHERE b.mesh_id = t.mesh_id AND b.state <> 'expired') OR
+          t.bytes <> (SELECT coalesce(sum(b.size_bytes), 0) FROM ${s}.blob b
+                       WHERE b.mesh_id = t.mesh_id AND b.state <> 'expired')`,
+      },
+    ],
+  },
+  {
     name: 'file_damaged',
     meaning: 'The database file itself is damaged: rows may be missing or wrong, and nothing else can be told of it.',
     remedy: 'Stop the broker, keep the file, check the disk, and restore a backup.',
