@@ -107,8 +107,8 @@ function optionReaders(words: readonly string[]): string {
   )?.[1]
   if (path === undefined) throw new Error(`${words.join(' ')} has a line of its own in the tree`)
   const own = read(path)
-  const shared = [...own.matchAll(/from '(?:\.\.\/)+((?:sending|outbox-id|artifacts\/new-package)\.ts)'/g)].map(
-    ([, file = '']) => file,
-  )
+  const shared = [
+    ...own.matchAll(/from '(?:\.\.\/)+((?:sending|outbox-id|artifacts\/new-package|install\/command)\.ts)'/g),
+  ].map(([, file = '']) => file)
   return [own, ...shared.map((file) => read(`./${file}`))].join('\n')
 }

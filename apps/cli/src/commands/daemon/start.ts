@@ -1,4 +1,5 @@
-import type { CommandDefinition } from '../../command.ts'
+import type { CommandDefinition, Invocation } from '../../command.ts'
+import { allOption, forEveryMesh } from '../../every-daemon.ts'
 import { type ExitCode, exitCodes } from '../../exit-codes.ts'
 import { type Flags, invalidUsage } from '../../flags.ts'
 import { selectMesh } from '../../mesh-selection.ts'
@@ -7,6 +8,7 @@ import { describeRunning } from '../../running.ts'
 export const command: CommandDefinition = {
   summary: 'Start the daemon and return when it answers',
   options: [
+    allOption,
     { syntax: '--foreground', describe: 'stay in the foreground, for systemd, launchd and containers' },
     {
       syntax: '--set <key=value>',
@@ -16,15 +18,21 @@ export const command: CommandDefinition = {
   ],
   examples: [
     { line: 'claudemesh daemon start', describe: 'in the background; a daemon that runs already is a success' },
+    { line: 'claudemesh daemon start --all', describe: 'the daemons of every mesh of this home' },
     {
       line: 'claudemesh daemon start --foreground --set log.level=debug',
       describe: 'under a supervisor, with more log',
     },
   ],
 
-  async run({ flags, mesh, environment, terminal }) {
-    const place = { home: environment.home, mesh: selectMesh({ environment, mesh }) }
+  async run(invocation) {
+    const { flags, mesh, environment, terminal } = invocation
     const settings = readSettings(flags)
+    if (flags.isSet('all')) {
+      if (flags.isSet('foreground')) throw invalidUsage('--foreground is for one daemon', 'Leave --all out.')
+      return await startAll(invocation, settings)
+    }
+    const place = { home: environment.home, mesh: selectMesh({ environment, mesh }) }
     if (flags.isSet('foreground')) return await runForeground(place, settings)
     const { startDaemon } = await import('../../daemon-process.ts')
     const outcome = await startDaemon(place, settings)
@@ -40,6 +48,20 @@ export const command: CommandDefinition = {
     })
     return exitCodes.ok
   },
+}
+
+async function startAll(invocation: Invocation, settings: Readonly<Record<string, string>>): Promise<ExitCode> {
+  const { startDaemon } = await import('../../daemon-process.ts')
+  return await forEveryMesh(invocation, async (place) => {
+    const outcome = await startDaemon(place, settings)
+    if (outcome.kind === 'failed') throw outcome.error
+    const { pid } = outcome.health
+    return {
+      value: { outcome: outcome.kind, ...describeRunning(outcome.health) },
+      line: `${place.mesh}: ${outcome.kind === 'started' ? 'is up' : 'was already running'} (pid ${pid})`,
+      exitCode: exitCodes.ok,
+    }
+  })
 }
 
 async function runForeground(

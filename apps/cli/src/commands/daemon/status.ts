@@ -1,8 +1,9 @@
 import type { Health } from '@claudemesh/protocol'
-import type { CommandDefinition } from '../../command.ts'
+import type { CommandDefinition, Invocation } from '../../command.ts'
 import { startCommand } from '../../connection.ts'
 import type { DaemonState } from '../../daemon-process.ts'
-import { exitCodes } from '../../exit-codes.ts'
+import { allOption, forEveryMesh } from '../../every-daemon.ts'
+import { type ExitCode, exitCodes } from '../../exit-codes.ts'
 import { selectMesh } from '../../mesh-selection.ts'
 import { renderCondition } from '../../output/conditions.ts'
 import { renderFields } from '../../output/fields.ts'
@@ -14,12 +15,16 @@ import { describeRunning } from '../../running.ts'
 
 export const command: CommandDefinition = {
   summary: 'Show on one screen how the daemon is; exit code 0 only if it is healthy',
+  options: [allOption],
   examples: [
     { line: 'claudemesh daemon status', describe: 'link, queue, disk, and the commands that help' },
+    { line: 'claudemesh daemon status --all', describe: 'a line for each mesh of this home' },
     { line: 'claudemesh daemon status --json | jq .queue', describe: 'rows of the outbox by status' },
   ],
 
-  async run({ mesh, environment, terminal }) {
+  async run(invocation) {
+    const { flags, mesh, environment, terminal } = invocation
+    if (flags.isSet('all')) return await showAll(invocation)
     const { inspectDaemon } = await import('../../daemon-process.ts')
     const slug = selectMesh({ environment, mesh })
     const state = await inspectDaemon({ home: environment.home, mesh: slug })
@@ -42,6 +47,28 @@ export const command: CommandDefinition = {
     })
     return state.health.status === 'ok' ? exitCodes.ok : exitCodes.failed
   },
+}
+
+async function showAll(invocation: Invocation): Promise<ExitCode> {
+  const { inspectDaemon } = await import('../../daemon-process.ts')
+  return await forEveryMesh(invocation, async (place) => {
+    const { health, pid, lastExit } = await inspectDaemon(place)
+    if (health === null) {
+      return {
+        value: { running: false, mesh: place.mesh, pid, last_exit: lastExit },
+        line: `${renderDown(place.mesh, { health, pid, lastExit }).join('\n')}`,
+        exitCode: exitCodes.unavailable,
+      }
+    }
+    const isOk = health.status === 'ok'
+    const { pending, dead } = health.outbox
+    const link = health.link.connected ? 'connected' : health.link.state
+    return {
+      value: { ...health, ...describeRunning(health) },
+      line: `${place.mesh}: ${isOk ? 'healthy' : 'needs attention'}, ${link}, ${pending} pending, ${dead} dead, ${health.inbox.unread} unread (pid ${health.pid})`,
+      exitCode: isOk ? exitCodes.ok : exitCodes.failed,
+    }
+  })
 }
 
 function renderDown(mesh: string, { pid, lastExit }: DaemonState): readonly string[] {
