@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { errorCatalogue } from '@claudemesh/protocol'
 import { Option } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { commandTree, nearestWord, type Resolution, resolveCommand } from './command-tree.ts'
+import type { Resolution } from './command.ts'
+import { commandTree, nearestWord, resolveCommand } from './command-tree.ts'
 
 const lines: readonly { line: string; means: string; rest?: readonly string[] }[] = [
   { line: 'send --to @bob hi', means: 'send', rest: ['--to', '@bob', 'hi'] },

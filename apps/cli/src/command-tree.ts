@@ -1,10 +1,5 @@
 /** Every command, by the words that call it. A command's file is loaded when it is called, or when help tells of it. */
-import type { CommandDefinition } from './command.ts'
-
-export interface CommandEntry {
-  readonly words: readonly string[]
-  readonly load: () => Promise<CommandDefinition>
-}
+import type { CommandDefinition, CommandEntry, Resolution } from './command.ts'
 
 /** In the order in which help lists them. */
 export const commandTree: readonly CommandEntry[] = [
@@ -73,6 +68,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('install', async () => (await import('./commands/install.ts')).command),
   entry('uninstall', async () => (await import('./commands/uninstall.ts')).command),
   entry('mcp', async () => (await import('./commands/mcp.ts')).command),
+  entry('completion', async () => (await import('./commands/completion.ts')).command),
   entry('doctor', async () => (await import('./commands/doctor.ts')).command),
   entry('daemon start', async () => (await import('./commands/daemon/start.ts')).command),
   entry('daemon stop', async () => (await import('./commands/daemon/stop.ts')).command),
@@ -101,13 +97,6 @@ export const commandTree: readonly CommandEntry[] = [
 function entry(words: string, load: () => Promise<CommandDefinition>): CommandEntry {
   return { words: words.split(' '), load }
 }
-
-/** What a command line asks for, before its options are read. */
-export type Resolution =
-  | { readonly kind: 'command'; readonly entry: CommandEntry; readonly rest: readonly string[] }
-  | { readonly kind: 'help'; readonly group: readonly string[] }
-  | { readonly kind: 'incomplete'; readonly group: readonly string[] }
-  | { readonly kind: 'unknown'; readonly group: readonly string[]; readonly word: string; readonly near: string | null }
 
 /** Options that may stand before the words of a command. */
 const optionsWithValue = new Set(['--mesh'])
@@ -147,7 +136,8 @@ function leadsSomewhere(words: readonly string[]): boolean {
   return commandsOf(words).length > 0
 }
 
-function nextWords(group: readonly string[]): readonly string[] {
+/** The words that go on from a group. */
+export function nextWords(group: readonly string[]): readonly string[] {
   return [...new Set(commandsOf(group).flatMap(({ words }) => words.slice(group.length, group.length + 1)))]
 }
 

@@ -21,6 +21,13 @@ export interface OptionDefinition {
   readonly repeatable?: boolean
 }
 
+/** What every command takes. */
+export const globalOptions: readonly OptionDefinition[] = [
+  { syntax: '--mesh <slug>', describe: 'the mesh to act in; default: CLAUDEMESH_MESH, else the only one, else home' },
+  { syntax: '--json', describe: 'print JSON, errors too' },
+  { syntax: '--no-color', describe: 'print without colour' },
+]
+
 interface Example {
   readonly line: string
   readonly describe: string
@@ -34,6 +41,7 @@ export interface Invocation {
   readonly mesh: string | null
   readonly environment: Environment
   readonly terminal: Terminal
+  readonly commands: Commands
 }
 
 export interface CommandDefinition {
@@ -46,4 +54,24 @@ export interface CommandDefinition {
    * @throws MeshError, which is reported with its hint
    */
   run(invocation: Invocation): Promise<ExitCode>
+}
+
+export interface CommandEntry {
+  readonly words: readonly string[]
+  readonly load: () => Promise<CommandDefinition>
+}
+
+/** What a command line asks for, before its options are read. */
+export type Resolution =
+  | { readonly kind: 'command'; readonly entry: CommandEntry; readonly rest: readonly string[] }
+  | { readonly kind: 'help'; readonly group: readonly string[] }
+  | { readonly kind: 'incomplete'; readonly group: readonly string[] }
+  | { readonly kind: 'unknown'; readonly group: readonly string[]; readonly word: string; readonly near: string | null }
+
+/** The commands that there are, for one that tells of others. */
+export interface Commands {
+  readonly resolve: (argv: readonly string[]) => Resolution
+  readonly below: (group: readonly string[]) => readonly CommandEntry[]
+  /** The words that go on from a group. */
+  readonly nextWords: (group: readonly string[]) => readonly string[]
 }

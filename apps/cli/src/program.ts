@@ -5,8 +5,8 @@
  * 2. A fault of the command line is a MeshError like any other and exits with 64.
  */
 import { type Command, Command as CommanderCommand, CommanderError, Option } from 'commander'
-import type { CommandDefinition } from './command.ts'
-import { type CommandEntry, commandsOf, type Resolution, resolveCommand } from './command-tree.ts'
+import { type CommandDefinition, type CommandEntry, type Commands, globalOptions, type Resolution } from './command.ts'
+import { commandsOf, nextWords, resolveCommand } from './command-tree.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { Flags, invalidUsage } from './flags.ts'
@@ -25,6 +25,8 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     return reportError(error, { terminal, debug: environment.debug })
   }
 }
+
+const commands: Commands = { resolve: resolveCommand, below: commandsOf, nextWords }
 
 interface Surroundings {
   readonly environment: Environment
@@ -69,7 +71,7 @@ async function runCommand(
   const values: Record<string, unknown> = parser.opts()
   const flags = new Flags(new Map(parser.options.map((option) => [longName(option), optionValue(option, values)])))
   try {
-    return await definition.run({ args: parser.args, flags, mesh: flags.text('mesh'), environment, terminal })
+    return await definition.run({ args: parser.args, flags, mesh: flags.text('mesh'), environment, terminal, commands })
   } catch (error) {
     throw withHelpOf(words, error)
   }
@@ -100,17 +102,9 @@ function buildParser(words: readonly string[], definition: CommandDefinition, te
     const option = new Option(syntax, describe)
     parser.addOption(repeatable === true ? option.argParser(collect) : option)
   }
-  for (const option of globalOptions()) parser.addOption(option)
+  for (const { syntax, describe } of globalOptions) parser.addOption(new Option(syntax, describe))
   const examples = definition.examples.map(({ line, describe }) => `  ${line}\n      ${describe}`)
   return parser.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
-}
-
-function globalOptions(): readonly Option[] {
-  return [
-    new Option('--mesh <slug>', 'the mesh to act in; default: CLAUDEMESH_MESH, else the only one, else home'),
-    new Option('--json', 'print JSON, errors too'),
-    new Option('--no-color', 'print without colour'),
-  ]
 }
 
 function newParser(name: string, terminal: Terminal): Command {
@@ -143,10 +137,10 @@ async function groupHelp(group: readonly string[]): Promise<string> {
   const entries = commandsOf(group)
   const summaries = await Promise.all(entries.map(async ({ load }) => (await load()).summary))
   const title = (entry: CommandEntry) => entry.words.slice(group.length).join(' ')
-  const globalTitles = globalOptions().map(({ flags }) => flags)
+  const globalTitles = globalOptions.map(({ syntax }) => syntax)
   const width = Math.max(...[...entries.map(title), ...globalTitles, helpTitle].map(({ length }) => length))
   const lines = entries.map((entry, index) => `  ${title(entry).padEnd(width)}  ${summaries[index] ?? ''}`)
-  const globals = globalOptions().map((option) => `  ${option.flags.padEnd(width)}  ${option.description}`)
+  const globals = globalOptions.map(({ syntax, describe }) => `  ${syntax.padEnd(width)}  ${describe}`)
   return [
     `Usage: ${name} <command> [options]`,
     ...(group.length === 0 ? ['', 'Messages between agents on any host: kept once acknowledged, delivered once.'] : []),

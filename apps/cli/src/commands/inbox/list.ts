@@ -14,7 +14,7 @@ export const command: CommandDefinition = {
   options: [
     { syntax: '--unread', describe: 'only those that nobody marked read' },
     { syntax: '--from <member>', describe: 'only those of one member, by name or id' },
-    { syntax: '--topic <name>', describe: 'only those of one topic' },
+    { syntax: '--topic <topic>', describe: 'only those of one topic' },
     { syntax: '--since <time>', describe: 'only those received since then: 2h, 7d, 2026-11-21' },
     { syntax: '--search <words>', describe: 'only those whose text has these words' },
     { syntax: '--limit <n>', describe: `how many at most, 1 to ${limitMax}; default ${limitDefault}` },
