@@ -1,6 +1,7 @@
 /** `/v1/spaces`, `/v1/decisions` of a daemon: what the routes add to the log, over a real socket and a real git. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { DecisionDraft, Health } from '@claudemesh/protocol'
 import type {
   DecisionList,
   LeaseAnswer,
@@ -19,7 +20,7 @@ import { foundHome } from '../support/home.ts'
 import { followLog } from '../support/numbered-log.ts'
 import { revokeSelf } from '../support/revoke-self.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
-import { fsck, git } from './git-repository.ts'
+import { fsck, git, openLog } from './git-repository.ts'
 
 const set = (key: string, value: unknown) => ({ kind: 'state', payload: { key, value } })
 const key = (name: string) => ({ 'idempotency-key': name })
@@ -272,6 +273,57 @@ describe('the lease', () => {
     expect(await other.state()).toEqual(await alice.state())
     expect(await refusal(bob.post('/v1/spaces/plans/lease/acquire', {}))).toEqual([409, 'lease_held'])
     expect(fsck(repository)).toBe('')
+  })
+})
+
+describe('each decision is told of once on /v1/events', () => {
+  const toldOf = (reader: { data(): unknown[] }) =>
+    reader.data().map((data) => (data as { seq: number; space: string }).seq)
+
+  test('by every daemon of the repository, whichever has decided', async () => {
+    const repository = join(scratchDirectory(), 'shared.git')
+    const flags = { 'spaces.repository': repository }
+    const alice = await plans(flags)
+    const bob = await startDaemon(foundHome({ slug: 'b' }), { flags })
+    const readers = await Promise.all(
+      [alice.running, bob].map(({ daemon }) => followLog(daemon.socket, '/v1/events?types=decision&since=0')),
+    )
+    await alice.decided(set('a', 1), set('b', 2))
+    await spaceOf(bob).decided(set('c', 'x'.repeat(100_000)))
+    await eventually('both tell of all', () => readers.every((reader) => toldOf(reader).length === 3))
+    expect(readers.map(toldOf)).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ])
+    expect(readers[0]?.data()).toMatchObject([
+      { space: 'plans', payload: { key: 'a', value: 1 }, truncated: false },
+      {},
+      { payload: null, truncated: true },
+    ])
+  })
+
+  test('also what came while nobody was there', async () => {
+    const { running, decided } = await plans()
+    await decided(set('a', 1))
+    await running.close()
+    const repository = join(running.host.paths.spaces, 'decisions.git')
+    const log = await openLog(repository)
+    await log.append('plans', [{ ...set('b', 2), actor: 'somebody' } as DecisionDraft], { intentId: 'b' })
+    const after = await startDaemon(running.host)
+    const reader = await followLog(after.daemon.socket, '/v1/events?types=decision&since=0')
+    await eventually('it tells of both', () => toldOf(reader).length === 2)
+    expect(toldOf(reader)).toEqual([1, 2])
+  })
+})
+
+describe('health', () => {
+  test('says how the repository is, and messages flow without it', async () => {
+    const running = await startDaemon(foundHome(), { flags: { 'spaces.repository': import.meta.dirname } })
+    const health = async () => (await running.get('/v1/health')).json as Health
+    expect((await health()).spaces).toEqual({ status: 'idle', leases: 0 })
+    expect(await refusal(running.post('/v1/spaces', { space: 'plans' }))).toEqual([409, 'not_a_repository'])
+    expect((await health()).conditions.map(({ code }) => code)).toContain('spaces_down')
+    expect((await running.post('/v1/send', { to: '#team', message: 'x' })).status).toBe(202)
   })
 })
 

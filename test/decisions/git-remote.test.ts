@@ -85,12 +85,17 @@ describe('a remote', () => {
   })
 
   test('that is not there is remote_failed, and one that is an option of git is refused', async () => {
-    const log = await openLog(newPath())
+    const here = newPath()
+    const log = await openLog(here)
     await decide(log, 'one')
     const none = join(scratchDirectory(), 'none')
     await expect(log.push(none)).rejects.toMatchObject({ code: 'remote_failed' })
     await expect(log.pull(none)).rejects.toMatchObject({ code: 'remote_failed' })
-    await expect(log.push('--upload-pack=touch')).rejects.toMatchObject({ code: 'invalid_request' })
+    for (const address of ['--upload-pack=touch', 'ext::touch', '../elsewhere', 'nobody']) {
+      await expect(log.push(address)).rejects.toMatchObject({ code: 'invalid_request' })
+    }
+    git(here, 'remote', 'add', 'backup', newPath())
+    await expect(log.push('backup')).rejects.toMatchObject({ code: 'remote_failed' })
   })
 
   test('is pulled from by who holds the lease, and by nobody else', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type DecisionDraft, GitDecisionLog, SharedDecisionLog } from '@claudemesh/decisions'
 import { createIdSource } from '@claudemesh/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { fsck, readIntents } from './git-repository.ts'
 
@@ -148,5 +149,60 @@ describe('processes that share a space', () => {
       code: 'lease_held',
       data: { holder: 'silent' },
     })
+  })
+})
+
+describe('who shares a repository', () => {
+  const open = async (path: string, holder: string) => {
+    const shared = await SharedDecisionLog.open({ path, holder, termMs: 60 })
+    onTestFinished(() => shared.close())
+    return shared
+  }
+
+  test('gives a lease up that it has not needed for a while, and is granted it again when it decides', async () => {
+    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
+    await shared.append(space, [draft], { intentId: 'first' })
+    expect(shared.holds(space)).toBe(true)
+    await eventually('it is given up', () => !shared.holds(space))
+    await eventually('and says so', async () => (await shared.log.leases.read(space))?.record.released === true)
+    await shared.append(space, [draft], { intentId: 'second' })
+    expect(shared.holds(space)).toBe(true)
+    expect(await readIntents(shared.log, space)).toEqual(['first', 'second'])
+  })
+
+  test('keeps one that was asked for by itself', async () => {
+    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
+    await shared.acquire(space, { keep: true })
+    const granted = await shared.log.leases.read(space)
+    await eventually('it is renewed over and over', async () => {
+      const { record } = (await shared.log.leases.read(space)) ?? { record: null }
+      return Date.parse(record?.expires_at ?? '') - Date.parse(granted?.record.expires_at ?? '') > 500
+    })
+    expect(shared.holds(space)).toBe(true)
+  })
+
+  test('takes an import over however long it lasts', async () => {
+    const [from, to] = [
+      await open(join(scratchDirectory(), 'a.git'), 'one'),
+      await open(join(scratchDirectory(), 'b.git'), 'two'),
+    ]
+    const events = await from.append(space, [draft, draft], { intentId: 'both' })
+    async function* slowly() {
+      for (const event of events) {
+        const before = (await to.log.leases.read(space))?.id ?? null
+        yield event
+        await eventually('the lease is renewed', async () => ((await to.log.leases.read(space))?.id ?? null) !== before)
+      }
+    }
+    expect(await to.importEvents(space, slowly())).toBe(2)
+  })
+
+  test('makes nothing of an import that is wrong from the start', async () => {
+    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
+    async function* wrong(): AsyncGenerator<never> {
+      yield await Promise.reject<never>(new Error('no decision'))
+    }
+    await expect(shared.importEvents(space, wrong())).rejects.toThrow('no decision')
+    expect(await shared.log.leases.read(space)).toBe(null)
   })
 })

@@ -160,6 +160,7 @@ function healthSources(parts: IpcParts): HealthSources {
     members: stores.members,
     events: stores.events,
     artifacts: parts.artifacts.store,
+    spaces: parts.spaces,
     disk: parts.disk,
     raised: parts.raised,
     runtime: parts.runtime,

@@ -3,7 +3,9 @@ import type { DaemonPaths } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import type { DaemonConfig } from './config.ts'
 import type { Closing } from './lifecycle/closing.ts'
-import type { Log } from './log.ts'
+import type { Stores } from './lifecycle/open-stores.ts'
+import type { DaemonLog, Log } from './log.ts'
+import { DecisionAnnouncer } from './publish/decision-announcer.ts'
 import type { Runtime } from './runtime.ts'
 import { Spaces } from './spaces/spaces.ts'
 
@@ -20,4 +22,15 @@ export function composeSpaces(o: {
   const spaces = new Spaces({ ...others, config: config().spaces })
   closing.add('spaces', () => spaces.close())
   return spaces
+}
+
+export function composeDecisionAnnouncer(o: {
+  readonly spaces: Spaces
+  readonly stores: Pick<Stores, 'events'>
+  readonly runtime: Runtime
+  readonly log: DaemonLog
+}): DecisionAnnouncer {
+  const { spaces, stores, runtime, log } = o
+  const { now, random } = runtime
+  return new DecisionAnnouncer({ spaces, events: stores.events, now, random, log: log.publish })
 }

@@ -7,6 +7,7 @@ import type { Artifacts } from './compose-artifacts.ts'
 import { composeDecide, type Deciding, type DecidingParts } from './compose-decide.ts'
 import { composeRelay } from './compose-relay.ts'
 import { composeShares, type Sharing } from './compose-shares.ts'
+import { composeDecisionAnnouncer } from './compose-spaces.ts'
 import type { DaemonConfig } from './config.ts'
 import { Directory } from './directory/directory.ts'
 import { BrokerTerms } from './lifecycle/broker-terms.ts'
@@ -18,6 +19,7 @@ import { Link } from './link/link.ts'
 import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
 import type { SealableRow } from './outbox/outbox.ts'
+import type { DecisionAnnouncer } from './publish/decision-announcer.ts'
 import { Publisher } from './publish/publisher.ts'
 import { WorkOpener } from './queues/opener.ts'
 import { WorkQueues } from './queues/queues.ts'
@@ -51,6 +53,7 @@ export interface Verbs {
   readonly readReporter: ReadReporter
   readonly reopener: Reopener
   readonly publisher: Publisher
+  readonly decisionAnnouncer: DecisionAnnouncer
   readonly sharing: Sharing
   readonly deciding: Deciding
   readonly link: Link
@@ -78,10 +81,10 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const { outbox, inbox, events, members } = stores
   const terms = new BrokerTerms(members)
   const maxAgeHours = () => effectiveMaxAgeHours(config().outbox, terms.dedupe)
-
   const request: Link['request'] = (op, params) => link.request(op, params)
   const directory = composeDirectory(parts, request, (memberIds) => reopener.sendersLearnt(memberIds))
   const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
+  const decisionAnnouncer = composeDecisionAnnouncer(parts)
   outbox.onChange(() => publisher.wake())
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
   const open = makeOpener({ meshId: stores.identity.meshFile.mesh.mesh_id, boxKeys, members })
@@ -138,7 +141,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
   const deciding = composeDeciding(parts, { request, seal, recipients, directory, terms, sender })
   return {
     ...{ terms, maxAgeHours, directory, acceptSend, recipients, skipped, sender },
-    ...{ receiver, queues, readReporter, reopener, publisher, sharing, deciding, link },
+    ...{ receiver, queues, readReporter, reopener, publisher, decisionAnnouncer, sharing, deciding, link },
     operate: new OperateOutbox(sending),
     freezeOutbox: () => freezeOutbox({ outbox, seal }),
   }

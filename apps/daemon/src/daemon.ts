@@ -168,6 +168,7 @@ export class Daemon {
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = this.#watchStorage(stores)
     verbs.publisher.start()
+    verbs.decisionAnnouncer.start()
     await this.#serve({ stores, artifacts, spaces, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
@@ -205,11 +206,11 @@ export class Daemon {
       leave: (departure) => this.#leave(departure),
     })
     this.#verbs = verbs
-    const { publisher, link, receiver, readReporter, reopener, sender, sharing, deciding } = verbs
+    const { publisher, decisionAnnouncer, link, receiver, readReporter, reopener, sender, sharing, deciding } = verbs
     this.#closing.add('publisher', () => publisher.stop())
     this.#closing.add('link', () => link.stop())
     this.#closing.add('membership', () => ephemeral.leave(link, stored.stores.outbox))
-    const workers = { receiver, readReporter, reopener, sender, sharing, deciding }
+    const workers = { receiver, readReporter, reopener, sender, sharing, deciding, decisionAnnouncer }
     for (const [name, worker] of Object.entries(workers)) this.#closing.add(name, () => worker.stop())
     if (stored.stores.identity.ephemeralTtlMs !== null)
       this.#closing.add('drain', () => ephemeral.drain(stored.stores.outbox))

@@ -14,6 +14,7 @@ import type { Receiver } from './receive/receive.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sender } from './send/sender.ts'
 import type { SkippedRecipients } from './send/skipped-recipients.ts'
+import type { Spaces } from './spaces/spaces.ts'
 
 export interface HealthSources {
   readonly self: {
@@ -36,6 +37,7 @@ export interface HealthSources {
   readonly members: Members
   readonly events: Events
   readonly artifacts: ArtifactStore
+  readonly spaces: Spaces
   readonly sender: Sender
   readonly sharing: Pick<Sharing, 'failure' | 'totals'>
   readonly skipped: SkippedRecipients
@@ -71,6 +73,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
     inbox: inbox.counts(),
     disk: { used_bytes: usedBytes, budget_bytes: budgetBytes, available_bytes: availableBytes, pressure },
     artifacts: { status: sources.artifacts.latest?.status ?? 'idle' },
+    spaces: { status: sources.spaces.status, leases: sources.spaces.leases },
     versions: {
       daemon: sources.version,
       node: process.versions.node,
@@ -83,7 +86,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, artifacts, sender, sharing, skipped, receiver, disk, raised } = sources
+  const { link, outbox, artifacts, spaces, sender, sharing, skipped, receiver, disk, raised } = sources
   const shareFailure = sharing.failure()
   const linkStatus = link.status()
   const { conflict } = linkStatus
@@ -99,6 +102,7 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...(dead === 0 ? [] : [condition('outbox_dead_rows', `${dead} dead`)]),
     ...artifactConditions(artifacts),
     ...(shareFailure === null ? [] : [condition('shares_waiting', `${shareFailure.code}: ${shareFailure.message}`)]),
+    ...(spaces.failure === null ? [] : [condition('spaces_down', spaces.failure.message)]),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),
   ]

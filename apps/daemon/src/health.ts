@@ -115,6 +115,11 @@ const conditions = {
     text: 'What is shared with others, or by them, waits; it is tried again by itself',
     remedy: 'See `claudemesh artifact shares` and `claudemesh daemon logs`; `claudemesh artifact revoke` gives one up',
   },
+  spaces_down: {
+    severity: 'error',
+    text: 'The repository of decisions cannot be used; messages are not concerned',
+    remedy: 'See [spaces] in `claudemesh daemon config show --effective`, and `claudemesh daemon logs`',
+  },
   config_reload_failed: {
     severity: 'warning',
     text: 'The configuration was changed and cannot be used; the former one stays in force',

@@ -31,6 +31,7 @@ export class Metrics {
     declareLink(this.#registry, sources)
     declareIpc(this.#registry, sources)
     declareDisk(this.#registry, sources)
+    declareSpaces(this.#registry, sources)
   }
 
   countProblem(code: ErrorCode): void {
@@ -242,5 +243,18 @@ function declareDisk(registry: Registry, { disk }: MetricSources): void {
     name: 'disk_available_bytes',
     help: 'Bytes that can still be written',
     read: () => disk.latest.availableBytes,
+  })
+}
+
+function declareSpaces(registry: Registry, { spaces }: MetricSources): void {
+  declare(registry, {
+    name: 'spaces_leases',
+    help: 'Spaces that this daemon appends to now',
+    read: () => spaces.leases,
+  })
+  declareTotal(registry, {
+    name: 'decisions_appended',
+    help: 'Decisions acknowledged since the start; a repeated intent counts again',
+    read: () => spaces.appended,
   })
 }

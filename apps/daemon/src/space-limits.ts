@@ -21,3 +21,7 @@ export const decideCatchUpMsMax = 10_000
 export const decideBatchMax = 64
 /** A lease is renewed at this part of its term. */
 export const decideRenewalsPerTerm = 3
+/** How often it is looked whether another process has decided something. */
+export const decisionsLookMs = 1_000
+/** So long after a branch moved no other one has moved at the same time, as the clocks of file systems tell it. */
+export const decisionsSettledMs = 1_000

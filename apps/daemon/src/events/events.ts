@@ -38,7 +38,7 @@ export interface NewEvent {
 
 /** A source and how far it has been turned into events. */
 export interface SourceCursor extends CursorPosition {
-  readonly source: 'inbox' | 'outbox' | 'shares'
+  readonly source: 'inbox' | 'outbox' | 'shares' | `space:${string}`
 }
 
 export interface EventBounds {

@@ -7,7 +7,7 @@
  * 3. The outbox is read last: a row that is in it belongs to the identity that is in the backup. What waited in it was
  *    sealed before, by who calls this, so that a restored row is the very one that may have been sent since.
  *
- * It holds no inbox (the broker's history fills one again), no local token, and not the host: a backup is made to be
+ * It holds no inbox (the broker's history fills one again), no decisions (a push copies them), no local token, and not the host: a backup is made to be
  * restored elsewhere.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -35,6 +35,8 @@ export interface MadeBackup {
   readonly parts: readonly PartName[]
   /** The mesh's broker runs on this host, and its data is not in the backup. */
   readonly brokerIsLocal: boolean
+  /** There are decisions below the daemon's directory, and they are not in the backup. */
+  readonly hasSpaces: boolean
 }
 
 /**
@@ -63,7 +65,13 @@ export async function backUp(o: BackupRequest): Promise<MadeBackup> {
   }
   const facts = { slug, mesh_id: mesh.mesh_id, member_id: memberId, name, created_at: now }
   const bytes = await sealWithPassphrase(packBackup({ facts, parts }), passphrase)
-  return { bytes, facts, parts: [...parts.keys()], brokerIsLocal: broker.local }
+  return {
+    bytes,
+    facts,
+    parts: [...parts.keys()],
+    brokerIsLocal: broker.local,
+    hasSpaces: existsSync(place.paths.spacesRepository),
+  }
 }
 
 const identityParts = ['keypair', 'keypair-archive', 'rotation-intent', 'mesh'] as const

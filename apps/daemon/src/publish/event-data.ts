@@ -1,4 +1,5 @@
 /** The data of the events that come from stored rows: enough for a reader to print without asking again. */
+import type { DecisionEvent } from '@claudemesh/protocol'
 import type { InboxRow } from '../inbox/inbox.ts'
 import { toMessage } from '../inbox/message-view.ts'
 import { eventBodyCharactersMax } from '../limits.ts'
@@ -42,6 +43,12 @@ export function settledData(change: AnnouncedChange): EventData {
 export function receiptData(change: AnnouncedChange): EventData {
   const { recipient, state, at, reason } = change
   return { ...rowData(change), recipient, state, at, reason }
+}
+
+/** A decision as it is in the log, without its signature. `truncated` says that its payload is too large for an event. */
+export function decisionData({ sig: _, payload, ...event }: DecisionEvent): EventData {
+  const truncated = JSON.stringify(payload).length > eventBodyCharactersMax
+  return { ...event, payload: truncated ? null : payload, truncated }
 }
 
 function rowData({ outboxId, clientMessageId, brokerMessageId }: AnnouncedChange): EventData {

@@ -24,6 +24,7 @@ import { OnDemand } from '../on-demand.ts'
 import type { Runtime } from '../runtime.ts'
 import { spacesCloseMsMax, spacesReopenMs } from '../space-limits.ts'
 import type { SpaceConfig } from '../space-settings.ts'
+import { hasEvents, isDamage } from './reading.ts'
 
 export interface SpacesOptions {
   readonly paths: DaemonPaths
@@ -70,6 +71,7 @@ export class Spaces {
   readonly #listeners = new Set<() => void>()
   #failure: MeshError | null = null
   #elsewhere: Elsewhere = { has: () => false, append: () => Promise.reject(new MeshError('space_unknown')) }
+  #appended = 0
 
   constructor(o: SpacesOptions) {
     this.#o = o
@@ -103,6 +105,16 @@ export class Spaces {
     return this.#failure
   }
 
+  /** How many spaces this daemon appends to now. */
+  get leases(): number {
+    return this.#opened.opened?.log.leasesHeld ?? 0
+  }
+
+  /** Decisions acknowledged since the start. */
+  get appended(): number {
+    return this.#appended
+  }
+
   /** Has it told of each change that is made through here. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener)
@@ -113,12 +125,14 @@ export class Spaces {
    *
    * @throws MeshError `space_unknown`, `insufficient_storage`, and what `SharedDecisionLog.append` throws
    */
-  append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
-    return this.within(space, (_, log) =>
+  async append(space: string, drafts: readonly DecisionDraft[], o: AppendOptions): Promise<readonly DecisionEvent[]> {
+    const events = await this.within(space, (_, log) =>
       this.#changing(() => {
         return this.#elsewhere.has(space) ? this.#elsewhere.append({ space, drafts, o }) : log.append(space, drafts, o)
       }),
     )
+    this.#appended += events.length
+    return events
   }
 
   /** Has what is appended to some spaces decided by somebody else, also where another process appends it. */
@@ -271,27 +285,4 @@ export class Spaces {
     this.#o.log.error({ err: cause }, 'spaces_not_opened')
     return error
   }
-}
-
-/** What is read of a log; nothing of a space that has none yet. @throws MeshError what `source` throws */
-export async function* orNothing<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* source
-  } catch (error) {
-    if (!(error instanceof MeshError) || error.code !== 'space_unknown') throw error
-  }
-}
-
-/** A damaged log is one, too. */
-async function hasEvents(log: SharedDecisionLog, space: string): Promise<boolean> {
-  try {
-    return (await log.head(space)).oid !== null
-  } catch (error) {
-    if (error instanceof MeshError && isDamage(error)) return true
-    throw error
-  }
-}
-
-function isDamage({ code }: MeshError): boolean {
-  return code === 'log_corrupt' || code === 'history_rewritten'
 }

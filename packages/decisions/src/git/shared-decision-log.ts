@@ -13,6 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
 import type { AppendOptions, DecisionLog, Head } from '../decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from '../event.ts'
+import { goOn } from '../go-on.ts'
 import { type Runtime, systemRuntime } from '../runtime.ts'
 import { checkAppend } from '../space-line.ts'
 import { AppendSocket, type Elsewhere, type ForwardedAppend, forward } from './append-socket.ts'
@@ -154,6 +155,11 @@ export class SharedDecisionLog implements DecisionLog {
     return this.log.pull(remote, { leaseOf: (space) => held(space)?.lease ?? null, signal })
   }
 
+  /** Spaces whose lease this process holds. */
+  get leasesHeld(): number {
+    return this.#held.size
+  }
+
   /** Whether this process holds the lease of a space, as far as it knows. */
   holds(space: string): boolean {
     return this.#held.has(space)
@@ -286,11 +292,6 @@ export class SharedDecisionLog implements DecisionLog {
       }
     }
   }
-}
-
-async function* goOn<T>(first: T, rest: AsyncIterator<T>): AsyncGenerator<T> {
-  yield first
-  for (let step = await rest.next(); step.done !== true; step = await rest.next()) yield step.value
 }
 
 /** Whether the same append may succeed in a moment, with this holder or the next one. */

@@ -15,6 +15,7 @@ export const eventTypes = [
   'outbox_pressure_normal',
   'inbox_rebuilt',
   'file_shared',
+  'decision',
 ] as const
 /** What happened; `resync` beside these says that events were missed and state must be read anew. */
 export type EventType = (typeof eventTypes)[number]

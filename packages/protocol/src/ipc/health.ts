@@ -54,6 +54,11 @@ export const healthSchema = Type.Object({
   artifacts: Type.Object({
     status: Type.Union([Type.Literal('idle'), Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('down')]),
   }),
+  /** `idle`: nobody has needed the repository of decisions since the start. */
+  spaces: Type.Object({
+    status: Type.Union([Type.Literal('idle'), Type.Literal('ok'), Type.Literal('down')]),
+    leases: Type.Integer({ description: 'spaces that this daemon appends to now' }),
+  }),
   versions: Type.Object({
     daemon: Type.String(),
     node: Type.String(),

@@ -57,6 +57,9 @@ export const command: CommandDefinition = {
     if (made.brokerIsLocal && !terminal.json) {
       terminal.note(`the broker of this mesh runs here, and its data is not in the backup: ${environment.brokerData}`)
     }
+    if (made.hasSpaces && !terminal.json) {
+      terminal.note('decisions are not in the backup: `claudemesh decision push <remote>` makes a copy of all spaces')
+    }
     return exitCodes.ok
   },
 }

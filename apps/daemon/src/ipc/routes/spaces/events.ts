@@ -10,8 +10,8 @@ import {
   spaceParamsSchema,
 } from '@claudemesh/protocol/spaces'
 import { decisionsPageCharactersMax, decisionsPageDefault } from '../../../space-limits.ts'
+import { orNothing } from '../../../spaces/reading.ts'
 import { judge, signDrafts } from '../../../spaces/signatures.ts'
-import { orNothing } from '../../../spaces/spaces.ts'
 import { answerAsIs } from '../../answer-as-is.ts'
 import type { App } from '../../app.ts'
 import { readIdempotencyKey } from '../../idempotency-key.ts'

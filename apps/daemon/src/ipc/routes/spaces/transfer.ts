@@ -1,6 +1,6 @@
 /** `/v1/spaces/:space/export`, `/import`: a log as lines of JSON, however many, read and taken as they come. */
 import { importedSchema, spaceParamsSchema } from '@claudemesh/protocol/spaces'
-import { orNothing } from '../../../spaces/spaces.ts'
+import { orNothing } from '../../../spaces/reading.ts'
 import type { App } from '../../app.ts'
 import { begin } from '../../byte-answer.ts'
 import { endRefusedBody, rawBody, takeRawBodies } from '../../raw-body.ts'

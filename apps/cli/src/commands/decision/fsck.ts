@@ -1,0 +1,31 @@
+import type { CommandDefinition } from '../../command.ts'
+import { withDaemon } from '../../connection.ts'
+import { exitCodes } from '../../exit-codes.ts'
+import { interruptible } from '../../interruption.ts'
+import { oneLine } from '../../output/printable.ts'
+import { formatCount } from '../../output/quantity.ts'
+
+export const command: CommandDefinition = {
+  summary: 'Look through the repository of all spaces, and read every decision again',
+  examples: [{ line: 'claudemesh decision fsck', describe: 'ends with 74 when something is damaged' }],
+
+  async run(invocation) {
+    const { terminal } = invocation
+    const report = await interruptible(
+      async (signal) => await withDaemon(invocation, async ({ spaces }) => await spaces.fsck({ signal })),
+    )
+    terminal.print({
+      value: report,
+      render: ({ problems, spaces }) => [
+        ...problems.map((problem) => `git: ${oneLine(problem)}`),
+        ...spaces.map(({ space, seq, damage }) =>
+          oneLine(
+            `${space}: ${formatCount(seq, 'decision')} sound${damage === null ? '' : `, then ${damage.code}: ${damage.detail}`}`,
+          ),
+        ),
+      ],
+    })
+    const isSound = report.problems.length === 0 && report.spaces.every(({ damage }) => damage === null)
+    return isSound ? exitCodes.ok : exitCodes.io
+  },
+}
