@@ -30,4 +30,4 @@ for (const { seq, kind, payload } of (await space.why('db')).decisions) {
   console.log(`because of decision ${seq}: ${kind} ${JSON.stringify(payload)}`)
 }
 
-space.close()
+await space.close()

@@ -32,7 +32,7 @@ export async function openSpace(o: OpenSpaceOptions): Promise<Space> {
   checkSpaceName(o.space)
   const runtime = o.runtime ?? systemRuntime()
   if (o.repository === undefined) {
-    return new Space(o.space, { log: new MemoryDecisionLog(runtime), runtime, close: () => undefined })
+    return new Space(o.space, { log: new MemoryDecisionLog(runtime), runtime, close: async () => undefined })
   }
   const log = await GitDecisionLog.open({ path: o.repository, runtime })
   return new Space(o.space, { log, runtime, close: () => log.close() })
@@ -41,7 +41,7 @@ export async function openSpace(o: OpenSpaceOptions): Promise<Space> {
 interface SpaceParts {
   readonly log: DecisionLog
   readonly runtime: Runtime
-  readonly close: () => void
+  readonly close: () => Promise<void>
 }
 
 /**
@@ -118,9 +118,9 @@ export class Space {
     return importJsonl(this.log, this.name, source)
   }
 
-  /** Ends what it reads and writes through. */
-  close(): void {
-    this.#parts.close()
+  /** Ends what it reads and writes through; fulfilled when nothing of it runs any more. */
+  close(): Promise<void> {
+    return this.#parts.close()
   }
 
   async #foldRest(): Promise<SpaceState> {

@@ -269,7 +269,7 @@ export class Spaces {
     log.info({ repository: path }, 'spaces_opened')
     const spaces = new Map<string, Space>()
     const spaceOf = (name: string) => {
-      const space = spaces.get(name) ?? new Space(name, { log: opened, runtime, close: () => undefined })
+      const space = spaces.get(name) ?? new Space(name, { log: opened, runtime, close: async () => undefined })
       spaces.set(name, space)
       return space
     }
