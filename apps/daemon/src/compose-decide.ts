@@ -58,7 +58,7 @@ export function composeDecide(parts: DecidingParts): Deciding {
     const wakes = new Wakes()
     const clone = new SpaceClone(name, spaces)
     const authority = new Authority({ space: name, request, termMs, log })
-    const catchUp = new CatchUp({ clone, request, send, wakes, selfId, monotonicMs })
+    const catchUp = new CatchUp({ clone, request, send, wakes, selfId, monotonicMs, signal: stopping.signal })
     const common = { clone, authority, wakes, selfId, bytesMax, signal: stopping.signal }
     const proposing = new Proposing({ ...common, transmit: transmitter.transmit.bind(transmitter) })
     return {

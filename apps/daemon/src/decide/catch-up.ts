@@ -13,6 +13,8 @@ export interface CatchUpOptions {
   readonly wakes: Wakes
   readonly selfId: string
   readonly monotonicMs: () => number
+  /** Ends the wait. */
+  readonly signal: AbortSignal
 }
 
 export class CatchUp {
@@ -34,18 +36,18 @@ export class CatchUp {
    * @throws MeshError `space_waiting`: nobody who has it answered in time
    */
   async reach({ head, holder }: SpaceLeaseRecord): Promise<void> {
-    const { clone, monotonicMs } = this.#o
+    const { clone, monotonicMs, signal } = this.#o
     const until = monotonicMs() + decideCatchUpMsMax
     let end = await clone.end()
     while (end.seq < head.seq) {
       const before = end.seq
       for (const peer of await this.#peers(holder)) {
         end = await this.#ask(peer, head.seq)
-        if (end.seq >= head.seq || monotonicMs() > until) break
+        if (end.seq >= head.seq || monotonicMs() > until || signal.aborted) break
       }
       if (end.seq >= head.seq) return
       // As long as something comes it is waited for.
-      if (end.seq === before || monotonicMs() > until) throw behind(clone.name, end.seq, head.seq)
+      if (end.seq === before || monotonicMs() > until || signal.aborted) throw behind(clone.name, end.seq, head.seq)
     }
   }
 
@@ -58,7 +60,7 @@ export class CatchUp {
 
   /** Asks one member again and again, as long as more comes of it. @returns where the log ends then */
   async #ask(peer: string, seq: number) {
-    const { clone, send, wakes, monotonicMs } = this.#o
+    const { clone, send, wakes, monotonicMs, signal } = this.#o
     this.#asked.add(peer)
     for (;;) {
       const from = await clone.end()
@@ -66,7 +68,7 @@ export class CatchUp {
       await send(peer, { kind: '$decision_request', about, body: '' })
       const until = monotonicMs() + decideAskMs
       let end = from
-      while (end.seq === from.seq && monotonicMs() < until) {
+      while (end.seq === from.seq && monotonicMs() < until && !signal.aborted) {
         await wakes.next(until - monotonicMs())
         end = await clone.end()
       }

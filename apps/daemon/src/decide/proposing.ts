@@ -6,6 +6,7 @@
  */
 import type { DecisionEvent, PlannedAppend, Proposal } from '@claudemesh/decisions'
 import { MeshError, type SpaceLeaseRecord, type SpaceMail } from '@claudemesh/protocol'
+import { crashPoint } from '@claudemesh/storage'
 import { decideBatchMax } from '../space-limits.ts'
 import type { AppendMessage } from './append-transmitter.ts'
 import type { Authority } from './authority.ts'
@@ -125,8 +126,10 @@ export class Proposing {
     this.#isSettled = false
     const mail: SpaceMail = { kind: '$decision_events', about, body }
     try {
+      crashPoint('daemon.decide.proposed')
       const isTaken = await transmit({ proposal, epoch: o.epoch, after: o.after, mail }, signal)
       if (!isTaken) throw leaseLost(this.#o.clone.name)
+      crashPoint('daemon.decide.appended')
       await clone.accept(proposal)
       this.#isSettled = true
     } catch (error) {

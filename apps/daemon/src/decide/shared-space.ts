@@ -166,6 +166,7 @@ export class SharedSpace {
 
   /** Gives the lease up when what is under way has ended. */
   async stop(): Promise<void> {
+    this.#o.wakes.wake()
     await this.#following.stop()
     await this.#o.proposing.exclusively(() => Promise.resolve())
     await this.#o.authority.release()
