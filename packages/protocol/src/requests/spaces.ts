@@ -19,6 +19,9 @@ const space = Type.String({ pattern: sharedSpaceNamePattern })
 const epoch = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 const termMs = Type.Integer({ minimum: spaceTermMsMin, maximum: spaceTermMsMax })
 
+/** Base64; the rest of the call still fits into the frame. */
+const sealedCharactersMax = frameBytesMax - 16 * 1024
+
 /** Where a log ends: the number of its last decision and its event id; 0 and null where there is none. */
 const spaceHeadSchema = Type.Object({ seq: count, event_id: nullable(Type.String({ pattern: ulidPattern })) }, closed)
 
@@ -69,7 +72,7 @@ export const spaceOperations = {
         client_message_id: Type.String({ pattern: clientMessageIdPattern }),
         wire_fingerprint: Type.String({ pattern: '^[0-9a-f]{64}$' }),
         recipients_epoch: count,
-        sealed: Type.String({ maxLength: frameBytesMax }),
+        sealed: Type.String({ maxLength: sealedCharactersMax }),
       },
       closed,
     ),
