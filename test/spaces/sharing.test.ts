@@ -48,6 +48,10 @@ describe('a space that members share', () => {
     expect(await agreeOn([ann, bob], 2)).toEqual(['ann/alone', 'ann/shared'])
     expect((await decide(bob, 'later')).json).toMatchObject({ events: [{ seq: 3 }] })
     await agreeOn([ann, bob], 3)
+    const { cy } = started.members
+    expect(cy.cli(['decision', 'create', 'before', '--shared'])).toContain('appends')
+    await agreeOn([ann, bob, cy], 3)
+    expect(cy.cli(['decision', 'show', 'before'])).toContain('ann appends')
   }, 60_000)
 
   test('is refused to a log that is another one, and nothing gets into either of them', async () => {

@@ -64,9 +64,14 @@ export class Spaces {
     })
   }
 
-  /** Makes a space; of one that is there, nothing. */
-  async create(space: string): Promise<SpaceView> {
-    return await this.#call({ method: 'POST', path: '/v1/spaces', body: { space }, repeatable: true })
+  /**
+   * Makes a space; of one that is there, nothing.
+   *
+   * @param o `shared`: with every member of the mesh that shares a space of this name
+   */
+  async create(space: string, { shared = false }: { readonly shared?: boolean } = {}): Promise<SpaceView> {
+    const body = shared ? { space, shared } : { space }
+    return await this.#call({ method: 'POST', path: '/v1/spaces', body, repeatable: true })
   }
 
   async get(space: string): Promise<SpaceView> {

@@ -1,5 +1,5 @@
 /** Spaces and decisions as people read them. */
-import type { RecordedDecision, SpaceLease, SpaceState, SpaceView } from '@claudemesh/protocol/spaces'
+import type { RecordedDecision, SharedSpaceView, SpaceLease, SpaceState, SpaceView } from '@claudemesh/protocol/spaces'
 import { renderFields } from '../output/fields.ts'
 import { oneLine } from '../output/printable.ts'
 import { formatCount, formatTime } from '../output/quantity.ts'
@@ -14,19 +14,19 @@ export function renderSpaces(terminal: Terminal, spaces: readonly SpaceView[]): 
       { title: 'SPACE', cell: (row) => row.space },
       { title: 'DECISIONS', cell: (row) => (row.damage === null ? String(row.seq) : row.damage.code) },
       { title: 'HEAD', cell: (row) => row.head?.slice(0, memberIdShown) ?? '-' },
-      { title: 'APPENDS', cell: (row) => holderOf(row.lease), flexible: true },
+      { title: 'APPENDS', cell: (row) => sharedHolderOf(row.shared) ?? holderOf(row.lease), flexible: true },
     ],
     spaces,
     { width: terminal.width, paintTitle: (text) => terminal.paint('dim', text) },
   )
 }
 
-export function renderSpace({ space, seq, head, lease, damage }: SpaceView): readonly string[] {
+export function renderSpace({ space, seq, head, lease, damage, shared }: SpaceView): readonly string[] {
   return renderFields({
     space,
     decisions: String(seq),
     head,
-    ...leaseFields(lease),
+    ...(shared === null ? leaseFields(lease) : sharedFields(shared)),
     damage: damage === null ? null : `${damage.code}: ${damage.detail}`,
   })
 }
@@ -43,6 +43,22 @@ function leaseFields(lease: SpaceLease | null) {
     held: lease.is_held ? `${lease.is_own ? 'here' : 'elsewhere'}, until ${formatTime(lease.expires_at)}` : 'no',
     granted: formatTime(lease.granted_at),
   }
+}
+
+function sharedFields(shared: SharedSpaceView) {
+  return {
+    shared: `${sharedHolderOf(shared)} appends`,
+    lease: String(shared.epoch),
+    seen: shared.head === null ? null : `${shared.head} by the broker`,
+    waits: shared.waits_for === null ? null : oneLine(shared.waits_for),
+  }
+}
+
+/** Who appends for all members; null: for a space that is not shared. */
+function sharedHolderOf(shared: SharedSpaceView | null): string | null {
+  if (shared === null) return null
+  if (shared.is_own) return 'this daemon'
+  return shared.holder === null ? 'nobody' : oneLine(shared.holder_name ?? shared.holder)
 }
 
 /** Who appends now. */
