@@ -1,12 +1,11 @@
 /** The broker accepting frames over PostgreSQL, against pgbench inserting the same rows with nothing around them. */
-import pg from 'pg'
 import { eventually } from '../test/support/eventually.ts'
 import { ManagedProcess } from '../test/support/managed-process.ts'
-import { clusterUrl, findProgram, makeClusterDirectory, PostgresCluster } from '../test/support/postgres-cluster.ts'
+import { findProgram } from '../test/support/postgres-cluster.ts'
 import type { Benchmark, Contest } from './benchmark.ts'
 import { type BrokerLoadJob, LoadGenerator } from './load.ts'
 import { Pgbench } from './pgbench.ts'
-import { copyDatabase } from './statements.ts'
+import { openServer } from './postgres-server.ts'
 
 export const brokerAcceptPostgres: Benchmark = {
   name: 'broker-accept-postgres',
@@ -77,43 +76,4 @@ async function startNode(databaseUrl: string): Promise<{ readonly node: ManagedP
     return /broker listening on (\S+)\n/.exec(node.output)?.[1]
   })
   return { node, url }
-}
-
-interface DatabaseServer {
-  /** Makes a database, empty or like another that nobody is connected to. @returns its URL */
-  makeDatabase(likeUrl?: string): Promise<string>
-  /** With everything that was made in it. */
-  close(): Promise<void>
-}
-
-/** The server that tests are given, or else a new one whose commits reach the disk. */
-async function openServer(): Promise<DatabaseServer> {
-  const given = process.env['CLAUDEMESH_TEST_DATABASE_URL'] ?? ''
-  const directory = given === '' ? makeClusterDirectory() : null
-  if (directory !== null) await PostgresCluster.start({ directory, durable: true })
-  const url = directory === null ? given : clusterUrl(directory)
-  const made: string[] = []
-  const ask = async (sql: string) => {
-    const client = new pg.Client({ connectionString: url })
-    await client.connect()
-    try {
-      await client.query(sql)
-    } finally {
-      await client.end()
-    }
-  }
-  return {
-    async makeDatabase(likeUrl) {
-      const name = `claudemesh_bench_${process.pid}_${made.length + 1}`
-      made.push(name)
-      await ask(copyDatabase.make(name, likeUrl === undefined ? null : new URL(likeUrl).pathname.slice(1)))
-      const database = new URL(url)
-      database.pathname = `/${name}`
-      return database.href
-    },
-    async close() {
-      if (directory !== null) await PostgresCluster.removeAt(directory)
-      else for (const name of made) await ask(copyDatabase.drop(name))
-    },
-  }
 }

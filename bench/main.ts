@@ -8,6 +8,8 @@ import { acceptFull } from './accept-full.ts'
 import { acceptOne } from './accept-one.ts'
 import { artifactBytes } from './artifacts/bytes.ts'
 import { artifactLog } from './artifacts/log.ts'
+import { artifactReading } from './artifacts/reading.ts'
+import { artifactWriters } from './artifacts/writers.ts'
 import { type Benchmark, runBenchmark } from './benchmark.ts'
 import { brokerAccept } from './broker-accept.ts'
 import { brokerAcceptPostgres } from './broker-accept-postgres.ts'
@@ -50,6 +52,8 @@ const benchmarks: readonly Benchmark[] = [
   reconnect,
   artifactBytes,
   artifactLog,
+  artifactReading,
+  artifactWriters,
   decisions,
 ]
 const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]

@@ -43,6 +43,12 @@ export const copyDatabase = {
   drop: (name: string) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`,
 }
 
+/** Rows that are numbered by a sequence, about as large as an event. */
+export const numberedRows = {
+  make: 'CREATE TABLE numbered (id BIGSERIAL PRIMARY KEY, body BYTEA NOT NULL)',
+  insert: "INSERT INTO numbered (body) VALUES (decode(repeat('00', 300), 'hex'))",
+}
+
 /** One row of each table of the broker on PostgreSQL, apart, and which columns it has. */
 export const likeRows = {
   keep: (table: string) => `CREATE TABLE public.like_${table} AS SELECT * FROM mesh.${table} LIMIT 1`,
