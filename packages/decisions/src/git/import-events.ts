@@ -42,9 +42,7 @@ export async function importEvents(
     }
     if (taken.length > 0) await write()
     if (head === null || head === from) return 0
-    // It may have been renewed meanwhile, which makes another record of it.
-    const fence = await target.leases.fence(space.name, target.lease)
-    const outcome = await target.refs.change([fence, { ref: space.ref, from, to: head }])
+    const outcome = await target.leases.change(space.name, target.lease, [{ ref: space.ref, from, to: head }])
     if (outcome.kind === 'committed') return count
     if (outcome.kind === 'locked') throw new MeshError('space_busy', { detail: `${outcome.lockPath} is there.` })
     throw new MeshError('import_conflict', { detail: `Something was decided in ${space.name} during the import.` })

@@ -14,7 +14,7 @@ import type { Runtime } from '../runtime.ts'
 import { type GitObject, makeObject } from './git-object.ts'
 import type { ObjectReader } from './object-reader.ts'
 import type { PackWriter, WrittenPack } from './pack-writer.ts'
-import type { RefStep, RefWriter } from './ref-writer.ts'
+import type { RefOutcome, RefStep, RefWriter } from './ref-writer.ts'
 import { listRefs, type Repository } from './repository.ts'
 
 /** Who asks for a lease. */
@@ -162,6 +162,19 @@ export class Leases {
     }
     if (last?.record.epoch !== held.lease.record.epoch || last.record.released) throw leaseLost(space, last)
     return { ref: refOf(space), from: last.id }
+  }
+
+  /**
+   * Changes refs under a lease, or while nobody holds one. A lease that was renewed in this moment is compared anew.
+   *
+   * @throws MeshError as `fence` says, `storage_failed`, `insufficient_storage`
+   */
+  async change(space: string, held: HeldLease | null, steps: readonly RefStep[]): Promise<RefOutcome> {
+    for (;;) {
+      const fence = await this.fence(space, held)
+      const outcome = await this.#store.refs.change([fence, ...steps])
+      if (outcome.kind !== 'moved' || ((await this.read(space))?.id ?? null) === fence.from) return outcome
+    }
   }
 
   /** @throws MeshError `lease_lost` when the last lease is another one */

@@ -63,13 +63,13 @@ export class Proposals {
     appends: readonly PlannedAppend[],
     o: { readonly lease: HeldLease; readonly bytesMax: number },
   ): Promise<{ readonly proposal: Proposal | null; readonly outcomes: readonly AppendPlan[] }> {
-    return this.#change(name, o, async (space, fence) => {
+    return this.#change(name, o, async (space) => {
       const { runtime, refs } = this.#p.target
       const { outcomes, drawn } = await planAppends(space, appends, { runtime, bytesMax: o.bytesMax })
       if (outcomes.some(({ kind }) => kind === 'repeated')) refs.sync(space.ref)
       if (drawn.length === 0) return { proposal: null, outcomes }
       const from = await this.#proposed(name)
-      const commit = await this.#write(space, drawn, (to) => [fence, { ref: refOf(name), from, to }])
+      const commit = await this.#write(space, drawn, (to) => ({ ref: refOf(name), from, to }), o.lease)
       return { proposal: { space: name, commit, events: drawn }, outcomes }
     })
   }
@@ -109,13 +109,13 @@ export class Proposals {
 
   /** Moves the branch to what was proposed. @throws as `propose` does */
   accept({ space: name, events, commit }: Proposal, lease: HeldLease): Promise<void> {
-    return this.#change(name, { lease, keepsDrawn: true }, async (space, fence) => {
+    return this.#change(name, { lease, keepsDrawn: true }, async (space) => {
       const { head: from } = space
       const { commits } = commitsOf(this.#p.target.repository, events, from)
       if (commits.at(-1) !== commit) throw moved(name)
       // Unless it was proposed by this process, and nothing was read anew since.
       if (!space.isAhead) for (const event of events) space.line.admit(event)
-      await this.#moveRefs(name, [fence, { ref: space.ref, from, to: commit }])
+      await this.#moveRef(name, { ref: space.ref, from, to: commit }, lease)
       space.append(events, commits)
       await this.#p.moved(space, events)
     })
@@ -123,9 +123,9 @@ export class Proposals {
 
   /** Forgets what was proposed. @throws as `propose` does */
   drop(name: string, lease: HeldLease): Promise<void> {
-    return this.#change(name, { lease }, async (_, fence) => {
+    return this.#change(name, { lease }, async () => {
       const from = await this.#proposed(name)
-      if (from !== null) await this.#moveRefs(name, [fence, { ref: refOf(name), from, to: null }])
+      if (from !== null) await this.#moveRef(name, { ref: refOf(name), from, to: null }, lease)
     })
   }
 
@@ -137,7 +137,7 @@ export class Proposals {
    *   `encodeEvent`, and what `propose` throws
    */
   apply(name: string, { after, afterId }: Place, o: { events: readonly DecisionEvent[]; lease: HeldLease }) {
-    return this.#change(name, o, async (space, fence): Promise<boolean> => {
+    return this.#change(name, o, async (space): Promise<boolean> => {
       if (after > space.seq) return false
       const known = await readIds(space, { after: after - 1, until: after + o.events.length })
       const told = [...(after === 0 ? [] : [afterId]), ...o.events.map((event) => event.event_id)]
@@ -147,7 +147,7 @@ export class Proposals {
       if (fresh.length === 0) return true
       for (const event of fresh) space.line.admit(event)
       const { head: from } = space
-      const to = await this.#write(space, fresh, (commit) => [fence, { ref: space.ref, from, to: commit }])
+      const to = await this.#write(space, fresh, (commit) => ({ ref: space.ref, from, to: commit }), o.lease)
       space.append(fresh, commitsOf(this.#p.target.repository, fresh, from).commits)
       if (to !== space.head) throw new Error('equal events have equal commits')
       await this.#p.moved(space, fresh)
@@ -159,16 +159,16 @@ export class Proposals {
   #change<T>(
     name: string,
     { lease, keepsDrawn = false }: { readonly lease: HeldLease; readonly keepsDrawn?: boolean },
-    run: (space: GitSpace, fence: RefStep) => Promise<T>,
+    run: (space: GitSpace) => Promise<T>,
   ): Promise<T> {
     const space = this.#p.spaceOf(name)
     return space.exclusively(async () => {
       try {
-        const fence = await this.#p.target.leases.fence(name, lease)
+        await this.#p.target.leases.fence(name, lease)
         if (!keepsDrawn) space.settle()
         await space.refresh()
         if (space.damage !== null) throw space.damage
-        return await run(space, fence)
+        return await run(space)
       } catch (error) {
         space.forget()
         throw error
@@ -186,7 +186,8 @@ export class Proposals {
   async #write(
     space: GitSpace,
     events: readonly DecisionEvent[],
-    stepsTo: (commit: string) => readonly RefStep[],
+    stepTo: (commit: string) => RefStep,
+    lease: HeldLease,
   ): Promise<string> {
     const { repository, packs } = this.#p.target
     const { objects, commits } = commitsOf(repository, events, space.head)
@@ -194,15 +195,15 @@ export class Proposals {
     if (commit === undefined) throw new Error('there is an event to write')
     const pack = await packs.write(objects)
     try {
-      await this.#moveRefs(space.name, stepsTo(commit))
+      await this.#moveRef(space.name, stepTo(commit), lease)
     } finally {
       await pack.release()
     }
     return commit
   }
 
-  async #moveRefs(name: string, steps: readonly RefStep[]): Promise<void> {
-    const outcome = await this.#p.target.refs.change(steps)
+  async #moveRef(name: string, step: RefStep, lease: HeldLease): Promise<void> {
+    const outcome = await this.#p.target.leases.change(name, lease, [step])
     if (outcome.kind === 'locked') throw new MeshError('space_busy', { detail: `${outcome.lockPath} is there.` })
     if (outcome.kind === 'moved') throw moved(name)
   }
