@@ -14,7 +14,19 @@ require.resolve('@swc/core')
 
 const daemon = {
   edges: ['ipc', 'lifecycle'],
-  verbs: ['shares', 'decide', 'relay', 'send', 'receive', 'queues', 'directory', 'publish', 'link', 'operate'],
+  verbs: [
+    'shares',
+    'decide',
+    'relay',
+    'send',
+    'receive',
+    'queues',
+    'directory',
+    'publish',
+    'record',
+    'link',
+    'operate',
+  ],
   nouns: ['outbox', 'inbox', 'members', 'events', 'artifacts', 'spaces'],
 }
 const broker = {
@@ -179,7 +191,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces)|storage/src/postgres)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history)|storage/src/postgres)[.]ts$|^$1/$2/',
     },
   },
   {

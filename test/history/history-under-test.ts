@@ -1,6 +1,13 @@
 /** A history in a directory of its own, with a clock and a retention that the test sets. */
 import { join } from 'node:path'
-import { History, type HistoryContent, type Partition, type ReadOptions, type Retention } from '@claudemesh/history'
+import {
+  History,
+  type HistoryContent,
+  type Partition,
+  type Pruned,
+  type ReadOptions,
+  type Retention,
+} from '@claudemesh/history'
 import type { HistoryRow } from '@claudemesh/protocol'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 
@@ -55,6 +62,10 @@ export class HistoryUnderTest {
   add(from: number, to: number, partition = messages): void {
     const rows = Array.from({ length: to - from + 1 }, (_, index) => rowOf(from + index))
     this.history.append(partition, { rows, cursors: [{ source: 'test', generation: 'g', position: to }] })
+  }
+
+  prune(): Promise<readonly Pruned[]> {
+    return this.history.prune(this.now)
   }
 
   async read(options: ReadOptions<keyof HistoryRow> = {}, partition = messages): Promise<HistoryRow[]> {

@@ -362,7 +362,7 @@ describe('what the daemon says of itself', () => {
       link: { state: 'connecting', connected: false, broker_url: 'ws://127.0.0.1:9' },
       outbox: { pending: 0, max_age_hours: 144 },
       disk: { pressure: expect.any(String) },
-      versions: { daemon: '0.1.0', schemas: { outbox: 4, inbox: 5, members: 5, events: 2 } },
+      versions: { daemon: '0.1.0', schemas: { outbox: 5, inbox: 5, members: 5, events: 2 } },
     })
     expect((await daemon.get('/v1/version')).json).toMatchObject({ version: '0.1.0', protocol: 'claudemesh.v1' })
     expect((await daemon.get('/v1/compat')).json).toMatchObject({ api: expect.arrayContaining(['POST /v1/send']) })

@@ -1,6 +1,7 @@
 /** A member in a file: consistent while its daemon runs, sealed, and back without a message sent twice. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import type { Identity, OutboxDetail, TopicList } from '@claudemesh/protocol'
+import type { HistoryStats } from '@claudemesh/protocol/history'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { TestMember, TestMesh } from '../support/mesh.ts'
@@ -71,6 +72,8 @@ describe('a backup', { timeout: 120_000 }, () => {
     expect(topics).toMatchObject([{ name: 'builds', wanted: true }])
     const sent = await bob.send({ to: '@alice', message: 'after' }, '?wait=20000&until=delivered')
     expect(sent.json).toMatchObject({ state: 'delivered' })
+    const { jumps } = (await restored.request({ method: 'GET', path: '/v1/history/stats' })).json as HistoryStats
+    expect(jumps, 'its history gives no seq that the other home may have given').toMatchObject([{ reason: 'restored' }])
     await eventually('what came before is there too', async () =>
       ['from before', 'after'].every(isIn(await textsIn(restored))),
     )

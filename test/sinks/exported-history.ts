@@ -50,7 +50,7 @@ export class ExportedHistory {
   async prune(): Promise<number> {
     const ageMs = hourMs / 2
     this.#under.retention = { ...keepAll, ageMsMax: ageMs, capAgeMs: ageMs }
-    const [pruned] = await this.history.prune()
+    const [pruned] = await this.#under.prune()
     return pruned?.rows ?? 0
   }
 

@@ -53,6 +53,7 @@ const texts = [
   'team',
   'A'.repeat(22),
   'ws://127.0.0.1:9',
+  'messages/mesh=home',
 ]
 const typeNames = ['null', 'boolean', 'integer', 'string', 'array', 'object'] as const
 type TypeName = (typeof typeNames)[number]

@@ -1,5 +1,6 @@
 /** Part of the composition root: the HTTP interface with all its routes. */
 import type { Artifacts } from './compose-artifacts.ts'
+import type { RecordedHistory } from './compose-history.ts'
 import type { Verbs } from './compose-verbs.ts'
 import type { DaemonConfig } from './config.ts'
 import type { Health } from './health.ts'
@@ -10,6 +11,7 @@ import type { PackageSigner } from './ipc/routes/artifacts/route-options.ts'
 import { eventRoutes } from './ipc/routes/events.ts'
 import { fileRoutes } from './ipc/routes/files.ts'
 import { healthRoutes } from './ipc/routes/health.ts'
+import { historyRoutes } from './ipc/routes/history.ts'
 import { type IdentityOperations, identityRoutes } from './ipc/routes/identity.ts'
 import { inboxRoutes } from './ipc/routes/inbox.ts'
 import { messageRoutes } from './ipc/routes/messages.ts'
@@ -42,6 +44,7 @@ export interface IpcParts {
   readonly stores: Stores
   readonly artifacts: Artifacts
   readonly spaces: Spaces
+  readonly history: RecordedHistory
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health
@@ -104,6 +107,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       outboxRoutes({ outbox, operate, freeze: verbs.freezeOutbox }),
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
+      historyRoutes({ ...parts.history, members, mesh: stores.identity.slug }),
       artifactRoutes({ ...parts.artifacts, actor: memberId, signer: packageSigner(stores), stopping }),
       spaceRoutes({ ...spaceOptions(parts), streams }),
       fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),

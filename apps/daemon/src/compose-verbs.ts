@@ -5,6 +5,7 @@ import type { DiskPressure } from '@claudemesh/storage'
 import { OwnBoxKeys } from './box-keys.ts'
 import type { Artifacts } from './compose-artifacts.ts'
 import { composeDecide, type Deciding, type DecidingParts } from './compose-decide.ts'
+import { composePublisher } from './compose-publisher.ts'
 import { composeRelay } from './compose-relay.ts'
 import { composeShares, type Sharing } from './compose-shares.ts'
 import { composeDecisionAnnouncer } from './compose-spaces.ts'
@@ -20,7 +21,7 @@ import { linkHandlers } from './link-handlers.ts'
 import type { DaemonLog } from './log.ts'
 import type { SealableRow } from './outbox/outbox.ts'
 import type { DecisionAnnouncer } from './publish/decision-announcer.ts'
-import { Publisher } from './publish/publisher.ts'
+import type { Publisher } from './publish/publisher.ts'
 import { WorkOpener } from './queues/opener.ts'
 import { WorkQueues } from './queues/queues.ts'
 import { makeOpener, type OpenMessage } from './receive/open.ts'
@@ -28,6 +29,7 @@ import { ReadReporter } from './receive/read-reporter.ts'
 import { Receiver } from './receive/receive.ts'
 import { refetch } from './receive/refetch.ts'
 import { Reopener } from './receive/reopen.ts'
+import type { Recorder } from './record/recorder.ts'
 import type { Runtime } from './runtime.ts'
 import { AcceptSend } from './send/accept-send.ts'
 import { freezeOutbox } from './send/freeze-outbox.ts'
@@ -69,6 +71,8 @@ export interface VerbParts {
   readonly stores: Stores
   readonly artifacts: Pick<Artifacts, 'store' | 'room'>
   readonly spaces: Spaces
+  /** Null when there is no history. */
+  readonly recorder: Pick<Recorder, 'wake'> | null
   readonly hostFingerprint: string
   readonly runtime: Runtime
   readonly log: DaemonLog
@@ -78,14 +82,13 @@ export interface VerbParts {
 
 export function composeVerbs(parts: VerbParts): Verbs {
   const { config, stores, runtime, log } = parts
-  const { outbox, inbox, events, members } = stores
+  const { outbox, inbox, members } = stores
   const terms = new BrokerTerms(members)
   const maxAgeHours = () => effectiveMaxAgeHours(config().outbox, terms.dedupe)
   const request: Link['request'] = (op, params) => link.request(op, params)
   const directory = composeDirectory(parts, request, (memberIds) => reopener.sendersLearnt(memberIds))
-  const publisher = new Publisher({ inbox, outbox, events, members, log: log.publish })
+  const { publisher, onStored } = composePublisher(parts)
   const decisionAnnouncer = composeDecisionAnnouncer(parts)
-  outbox.onChange(() => publisher.wake())
   const boxKeys = composeBoxKeys(parts, { onReplaced: () => reopener.ownKeysChanged() })
   const open = makeOpener({ meshId: stores.identity.meshFile.mesh.mesh_id, boxKeys, members })
   const skipped = new SkippedRecipients(log.send)
@@ -109,7 +112,6 @@ export function composeVerbs(parts: VerbParts): Verbs {
     log: log.send,
     maxAgeMs: () => maxAgeHours() * msPerHour,
   })
-  const onStored = () => publisher.wake()
   const receiver = new Receiver({
     inbox,
     outbox,
@@ -134,7 +136,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
     inlineBytes: () => terms.inlineBytes,
     diskPressure: parts.diskPressure,
     runtime,
-    wake: () => sender.wake(),
+    wake: () => wakeAll(sender, parts.recorder),
   }
   const acceptSend = new AcceptSend(sending)
   const sharing = composeSharing(parts, { request, terms, directory, recipients, acceptSend })
@@ -154,6 +156,10 @@ function composeDirectory(
 ): Directory {
   const { monotonicMs } = runtime
   return new Directory({ members: stores.members, request, onKeysLearnt, monotonicMs, log: log.directory })
+}
+
+function wakeAll(...workers: readonly ({ wake(): void } | null)[]): void {
+  for (const worker of workers) worker?.wake()
 }
 
 function composeReadReporter({ stores, runtime, log }: VerbParts, request: Link['request']): ReadReporter {

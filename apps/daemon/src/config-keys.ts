@@ -4,6 +4,7 @@
  */
 import { featureBits, featuresRequiredByDefault } from '@claudemesh/protocol'
 import { artifactSettings } from './artifact-settings.ts'
+import { historySettings } from './history-settings.ts'
 import { logLevels } from './log.ts'
 import type { Setting } from './setting-forms.ts'
 import { spaceSettings } from './space-settings.ts'
@@ -119,6 +120,7 @@ const settings = {
   },
   ...artifactSettings,
   ...spaceSettings,
+  ...historySettings,
   log: {
     level: {
       form: { type: 'choice', choices: logLevels },

@@ -10,6 +10,7 @@ import { daemonPaths, homePaths, isCi, isSetVariable, MeshError } from '@claudem
 import { type ArtifactConfig, toArtifactConfig } from './artifact-settings.ts'
 import { nearest, readConfigFile } from './config-file.ts'
 import { sectionNames, settingsByName } from './config-keys.ts'
+import { type HistoryConfig, toHistoryConfig } from './history-settings.ts'
 import type { LogLevel } from './log.ts'
 import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
 import { type SpaceConfig, toSpaceConfig } from './space-settings.ts'
@@ -31,6 +32,7 @@ export interface DaemonConfig {
   readonly features: { readonly require: readonly string[] }
   readonly artifacts: ArtifactConfig
   readonly spaces: SpaceConfig
+  readonly history: HistoryConfig
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
   readonly log: { readonly level: LogLevel }
 }
@@ -195,6 +197,7 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     features: Object.freeze({ require: get<readonly string[]>('features.require') }),
     artifacts: toArtifactConfig(value),
     spaces: toSpaceConfig(value),
+    history: toHistoryConfig(value),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),
   })

@@ -5,13 +5,13 @@
  *     lock > outbox (integrity, migrations, recovery) > inbox, events > identity, members > IPC open > link
  */
 import { MeshError } from '@claudemesh/protocol'
-import type { DestinationStream } from 'pino'
 import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
+import { composeHistory, type RecordedHistory } from './compose-history.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
 import { composeSpaces } from './compose-spaces.ts'
 import { composeVerbs, type VerbParts, type Verbs } from './compose-verbs.ts'
-import type { ConfigSources } from './config.ts'
+import type { DaemonParts, LogDestination } from './daemon-parts.ts'
 import { Health } from './health.ts'
 import { chores, lastKnownTime } from './lifecycle/chores.ts'
 import { type ClaimedHome, claimHome } from './lifecycle/claim-home.ts'
@@ -32,25 +32,8 @@ import { settleSocketPath } from './lifecycle/socket-path.ts'
 import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
 import { StorageWatch } from './lifecycle/storage-watch.ts'
 import { type DaemonLog, openLog } from './log.ts'
-import type { Runtime } from './runtime.ts'
 import type { Spaces } from './spaces/spaces.ts'
 import { readVersion } from './version.ts'
-
-/** Where log lines go. */
-export interface LogDestination extends DestinationStream {
-  /** Lines that could not be written. */
-  readonly dropped: number
-  close(): void
-}
-
-export interface DaemonParts {
-  readonly sources: ConfigSources
-  /** The program and first arguments that run the CLI, to bring up the local broker. */
-  readonly selfCommand: readonly string[]
-  readonly runtime: Runtime
-  /** Called once the directory is this daemon's own, with the path of its log file. */
-  readonly openLogDestination: (path: string) => LogDestination
-}
 
 export class Daemon {
   readonly #parts: DaemonParts
@@ -156,20 +139,25 @@ export class Daemon {
     tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
     const host = this.#checkHost()
     const shared = { paths, config: this.#config.current, runtime, closing: this.#closing }
+    const lastKnown = () => lastKnownTime(stores)
+    const history = composeHistory({ ...shared, stores, lastKnown, raised: this.#raised, log: this.#log.record })
     const artifacts: Artifacts = composeArtifacts({
-      ...{ ...shared, log: this.#log.artifacts },
+      ...{ ...shared, lastKnown, log: this.#log.artifacts },
       disk: () => disk.latest,
-      lastKnown: () => lastKnownTime(stores),
     })
     const { memberId: selfId } = stores.identity.meshFile
     const spaces = composeSpaces({ ...shared, selfId, diskPressure: () => disk.pressure, log: this.#log.spaces })
     const disk = this.#watchDisk(stores, artifacts)
-    const verbs = this.#composeVerbs({ stores, artifacts, spaces }, { disk, host, ephemeral })
+    const verbs = this.#composeVerbs(
+      { stores, artifacts, spaces, recorder: history.recorder },
+      { disk, host, ephemeral },
+    )
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
-    const storage = this.#watchStorage(stores)
+    const storage = this.#watchStorage(stores, history)
     verbs.publisher.start()
     verbs.decisionAnnouncer.start()
-    await this.#serve({ stores, artifacts, spaces, verbs, disk, storage, host, startedAt })
+    history.recorder?.wake()
+    await this.#serve({ stores, artifacts, spaces, history, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
     verbs.sharing.start()
@@ -181,6 +169,7 @@ export class Daemon {
     const startMs = runtime.now() - startedAt
     if (artifacts.store.isFounded) void artifacts.store.look()
     artifacts.upkeep.start()
+    history.upkeep?.start()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
   }
 
@@ -193,7 +182,7 @@ export class Daemon {
   }
 
   #composeVerbs(
-    stored: Pick<VerbParts, 'stores' | 'artifacts' | 'spaces'>,
+    stored: Pick<VerbParts, 'stores' | 'artifacts' | 'spaces' | 'recorder'>,
     { disk, host, ephemeral }: { disk: DiskWatch; host: CheckedHost; ephemeral: EphemeralMember },
   ): Verbs {
     const { sources, selfCommand, runtime } = this.#parts
@@ -221,6 +210,7 @@ export class Daemon {
     stores: Stores
     artifacts: Artifacts
     spaces: Spaces
+    history: RecordedHistory
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch
@@ -271,9 +261,9 @@ export class Daemon {
   }
 
   /** A handle that cannot be trusted ends this process; the supervisor's next one opens the files anew. */
-  #watchStorage({ outbox, inbox, events, members }: Stores): StorageWatch {
+  #watchStorage({ outbox, inbox, events, members }: Stores, history: RecordedHistory): StorageWatch {
     const storage = new StorageWatch({
-      stores: { outbox, inbox, events, members },
+      stores: { outbox, inbox, events, members, history: history.store },
       onBroken: (store) => {
         const detail = `the disk failed under ${store}.db; what was acknowledged is on it`
         this.#leave(departureOf(new MeshError('storage_failed', { detail })))

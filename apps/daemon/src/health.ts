@@ -100,6 +100,17 @@ const conditions = {
     text: 'The TCP listener could not be opened; the Unix socket serves as usual',
     remedy: 'Choose another [ipc] http_port, or 0 for any, and restart the daemon',
   },
+  history_down: {
+    severity: 'error',
+    text: 'The history cannot be used; messages are sent and received as usual, and are recorded when it can',
+    remedy: 'Put the directory that is named back from a copy, or move it away, and restart the daemon',
+  },
+  history_cap_passed: {
+    severity: 'warning',
+    text: 'The history has reached its cap: rows are deleted that a sink has not exported',
+    remedy:
+      'See what keeps the sink, or raise [history] cap_days and cap_bytes; `claudemesh history stats` says how much is lost',
+  },
   artifacts_down: {
     severity: 'error',
     text: 'The store of artifacts cannot be used; messages are not concerned',

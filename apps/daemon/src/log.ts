@@ -20,6 +20,7 @@ export interface DaemonLog {
   readonly queues: Log
   readonly directory: Log
   readonly publish: Log
+  readonly record: Log
   readonly artifacts: Log
   readonly shares: Log
   readonly spaces: Log
@@ -64,6 +65,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     queues: root.child({ subsystem: 'queues' }),
     directory: root.child({ subsystem: 'directory' }),
     publish: root.child({ subsystem: 'publish' }),
+    record: root.child({ subsystem: 'record' }),
     artifacts: root.child({ subsystem: 'artifacts' }),
     shares: root.child({ subsystem: 'shares' }),
     spaces: root.child({ subsystem: 'spaces' }),

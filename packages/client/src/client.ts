@@ -50,6 +50,7 @@ import type { BatchItemAnswer, ClientOptions, SendOptions } from './client-optio
 import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
 import { Files } from './files.ts'
+import { History } from './history.ts'
 import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
@@ -80,6 +81,8 @@ export class MeshClient {
   readonly files: Files
   /** What was decided. */
   readonly spaces: Spaces
+  /** The record of everything sent and received. */
+  readonly history: History
 
   constructor(options: ClientOptions) {
     const paths = daemonPaths(options.home, options.mesh)
@@ -92,6 +95,7 @@ export class MeshClient {
     const nextId = createIdSource(() => this.#runtime.now())
     this.#sending = new Sending(this.#transport, nextId)
     this.queues = new Queues(this.#transport)
+    this.history = new History(this.#transport)
     this.files = new Files(this.#transport, nextId)
     this.artifacts = new Artifacts(this.#transport, { runtime: this.#runtime, nextId })
     this.spaces = new Spaces(this.#transport, { runtime: this.#runtime, nextId })

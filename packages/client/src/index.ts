@@ -6,6 +6,7 @@ export { discoverEndpoint, type Endpoint, socketPathBytesMax } from './discover.
 export type { Download } from './download.ts'
 export type { EventsOptions } from './events.ts'
 export type { Files } from './files.ts'
+export type { History } from './history.ts'
 export { MeshError } from './protocol.ts'
 export type { Queues } from './queues.ts'
 export { type ClientRuntime, systemRuntime } from './runtime.ts'

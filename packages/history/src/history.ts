@@ -71,8 +71,8 @@ export class History implements HistorySource {
     for (const store of stores) this.#stores.set(store.name, store)
     const newest = Math.max(0, ...stores.map(({ state }) => state.newestSeq))
     const path = seqsPath(options.directory)
-    this.#seqs = Seqs.open({ path, newest, isNew: stores.length === 0, now: options.now })
-    this.isNew = stores.length === 0 && this.#seqs.last === 0
+    this.#seqs = Seqs.open({ path, newest, now: options.now })
+    this.isNew = this.#seqs.last === 0
   }
 
   /** Ends compactions and closes the files. */
@@ -155,10 +155,8 @@ export class History implements HistorySource {
   }
 
   stats(): readonly PartitionStats[] {
-    const now = this.#options.now()
-    return [...this.#stores.values()].map((store) =>
-      readStats(store, { now, retention: this.#options.retentionOf(store.partition.dataset) }),
-    )
+    const { retentionOf } = this.#options
+    return [...this.#stores.values()].map((store) => readStats(store, retentionOf(store.partition.dataset)))
   }
 
   // ---- upkeep ------------------------------------------------------------------------------------------------------
@@ -166,14 +164,15 @@ export class History implements HistorySource {
   /**
    * Deletes what retention does not keep, in small transactions. A partition that is being compacted waits for the next time.
    *
+   * @param now by a clock that is not ahead
    * @throws MeshError `storage_failed`
    */
-  async prune(): Promise<readonly Pruned[]> {
+  async prune(now: number): Promise<readonly Pruned[]> {
     const done: Pruned[] = []
     for (const store of [...this.#stores.values()]) {
       let pruned: Pruned = { partition: store.name, rows: 0, lost: 0 }
       for (;;) {
-        const step = this.#compacting.has(store.name) ? null : this.#pruneStep(store)
+        const step = this.#compacting.has(store.name) ? null : this.#pruneStep(store, now)
         if (step === null) break
         pruned = { ...pruned, rows: pruned.rows + step.rows, lost: pruned.lost + step.lost }
         await turn()
@@ -206,11 +205,11 @@ export class History implements HistorySource {
   }
 
   /** @returns null when everything that is left stays */
-  #pruneStep(store: PartitionStore): { readonly rows: number; readonly lost: number } | null {
-    const { now, retentionOf, losing } = this.#options
+  #pruneStep(store: PartitionStore, now: number): { readonly rows: number; readonly lost: number } | null {
+    const { retentionOf, losing } = this.#options
     const step = planStep({
       ...store.front(pruneRowsMax),
-      now: now(),
+      now,
       acknowledged: store.acknowledgedByAll,
       retention: retentionOf(store.partition.dataset),
     })

@@ -15,6 +15,6 @@ export const scannedRowsMax = 10_000
 export const pruneRowsMax = 1_000
 
 /** Rows of one step of a compaction. With bodies of a few KiB a step takes some milliseconds. */
-export const compactRowsMax = 250
+export const compactRowsMax = 128
 /** Bytes of bodies of one step. */
 export const compactBytesMax = 512 * 1024

@@ -40,15 +40,14 @@ export class Seqs {
   #last: number
 
   /**
-   * @param o.newest the greatest seq that any row has
-   * @param o.isNew there is no partition yet
+   * @param o.newest the greatest seq that any row has had, 0 when there never was one
    * @throws MeshError `insufficient_storage`, `storage_failed`
    */
-  static open(o: { path: string; newest: number; isNew: boolean; now: () => number }): Seqs {
+  static open(o: { path: string; newest: number; now: () => number }): Seqs {
     const found = readMark(o.path)
     const mark = typeof found === 'string' ? { v: 1 as const, reserved: 0, jumps: [] } : found
     const seqs = new Seqs({ path: o.path, now: o.now, mark })
-    if (found === 'mark_damaged' || (found === 'mark_missing' && !o.isNew)) seqs.jump(o.newest, found)
+    if (found === 'mark_damaged' || (found === 'mark_missing' && o.newest > 0)) seqs.jump(o.newest, found)
     else if (o.newest > mark.reserved) seqs.jump(o.newest, 'mark_behind')
     return seqs
   }

@@ -159,12 +159,12 @@ const matches = `
 
 /** A page of a query: how far it looks, and what it finds there. */
 export function prepareQuery(db: Database, order: 'newest' | 'oldest') {
-  const [compare, direction] = order === 'newest' ? ['<', 'DESC'] : ['>', 'ASC']
+  const [behind, through, direction] = order === 'newest' ? ['<', '>=', 'DESC'] : ['>', '<=', 'ASC']
   const edge = db.prepare(`
-    SELECT key FROM history_row WHERE key ${compare} ? ORDER BY key ${direction} LIMIT 1 OFFSET ?`)
+    SELECT key FROM history_row WHERE key ${behind} ? ORDER BY key ${direction} LIMIT 1 OFFSET ?`)
   const rows = db.prepare(`
     SELECT ${storedColumns} FROM history_row
-     WHERE key ${compare} :after AND key ${compare}= :through AND ${matches} ORDER BY key ${direction} LIMIT :limit`)
+     WHERE key ${behind} :after AND key ${through} :through AND ${matches} ORDER BY key ${direction} LIMIT :limit`)
   return {
     /** The key of the last of some rows behind a key; null when there are not so many. */
     edge: (after: number, rowCount: number) => (edge.pluck().get(after, rowCount - 1) as number | undefined) ?? null,

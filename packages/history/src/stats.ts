@@ -24,9 +24,8 @@ export interface PartitionStats {
   readonly oldestGoesAt: number | null
 }
 
-export function readStats(store: PartitionStore, o: { now: number; retention: Retention }): PartitionStats {
+export function readStats(store: PartitionStore, retention: Retention): PartitionStats {
   const { db, sql, path } = store.generation
-  const { retention } = o
   return read(db, () => {
     const [oldest] = sql.oldest(1)
     const acknowledged = store.acknowledgedByAll

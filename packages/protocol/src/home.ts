@@ -41,6 +41,8 @@ export interface DaemonPaths {
   readonly inboxDatabase: string
   readonly membersDatabase: string
   readonly eventsDatabase: string
+  /** Of the record of everything sent and received. */
+  readonly history: string
   /** Everything of the store of artifacts that is not said to be elsewhere. */
   readonly artifacts: string
   readonly artifactsDatabase: string
@@ -84,6 +86,7 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     inboxDatabase: `${directory}/inbox.db`,
     membersDatabase: `${directory}/members.db`,
     eventsDatabase: `${directory}/events.db`,
+    history: `${directory}/history`,
     artifacts: `${directory}/artifacts`,
     artifactsDatabase: `${directory}/artifacts/registry.db`,
     artifactsObjects: `${directory}/artifacts/objects`,

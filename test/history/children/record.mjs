@@ -40,7 +40,7 @@ for (let position = recorded(); position < Number(last); position = recorded()) 
     seqs.push(row.seq)
   }
   history.acknowledge('lake', partition, seqs.at(-4) ?? 0)
-  await history.prune()
+  await history.prune(clock)
   await history.compact(partition)
 }
 history.close()

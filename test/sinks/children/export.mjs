@@ -39,12 +39,12 @@ const sink = new ScheduledSink({
   onEvent: () => undefined,
 })
 if (upkeep === 'upkeep') {
-  await history.prune()
+  await history.prune(Date.now())
   await history.compact(partition)
 }
 const run = await sink.run()
 if (upkeep === 'upkeep') {
-  await history.prune()
+  await history.prune(Date.now())
   await history.compact(partition)
 }
 console.log(JSON.stringify(run))

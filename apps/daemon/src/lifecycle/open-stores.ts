@@ -4,6 +4,7 @@ import { Events } from '../events/events.ts'
 import { Inbox } from '../inbox/inbox.ts'
 import { acceptBatchMaxDefault } from '../limits.ts'
 import { Members } from '../members/members.ts'
+import { AnnouncementReaders } from '../outbox/announcement-readers.ts'
 import { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Closing } from './closing.ts'
@@ -12,6 +13,7 @@ import { OwnIdentity } from './identity.ts'
 /** Everything that is on disk, open. */
 export interface Stores {
   readonly outbox: Outbox
+  readonly announcements: AnnouncementReaders
   readonly inbox: Inbox
   /** Where a damaged inbox was moved at this start. */
   readonly inboxMovedTo: string | null
@@ -52,5 +54,6 @@ export function openStores(o: {
     selfId: memberId,
   })
   closing.add('members', () => members.close())
-  return { outbox, inbox, inboxMovedTo: rebuilt?.movedTo ?? null, events, members, identity }
+  const announcements = new AnnouncementReaders(outbox)
+  return { outbox, announcements, inbox, inboxMovedTo: rebuilt?.movedTo ?? null, events, members, identity }
 }

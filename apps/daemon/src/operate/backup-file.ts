@@ -5,6 +5,7 @@
  *
  * Parts are named by what they are and not by where they were, so that no name in a file leads anywhere.
  */
+import { seqsPath } from '@claudemesh/history'
 import { type DaemonPaths, homePaths, MeshError, meshFilePath, meshSlugPattern } from '@claudemesh/protocol'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -19,6 +20,7 @@ export const partNames = [
   'invites',
   'members',
   'outbox',
+  'history-seqs',
   'mesh',
 ] as const
 
@@ -36,6 +38,7 @@ export function partPath(name: PartName, o: { home: string; slug: string; paths:
     invites: `${paths.directory}/invites.jsonl`,
     members: paths.membersDatabase,
     outbox: paths.outboxDatabase,
+    'history-seqs': seqsPath(paths.history),
     mesh: meshFilePath(home, slug),
   }
   return places[name]

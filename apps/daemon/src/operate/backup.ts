@@ -7,7 +7,8 @@
  * 3. The outbox is read last: a row that is in it belongs to the identity that is in the backup. What waited in it was
  *    sealed before, by who calls this, so that a restored row is the very one that may have been sent since.
  *
- * It holds no inbox (the broker's history fills one again), no decisions (a push copies them), no local token, and not the host: a backup is made to be
+ * It holds no inbox (the broker's history fills one again), no decisions (a push copies them), no history but how far its seqs
+ * were given, no local token, and not the host: a backup is made to be
  * restored elsewhere.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -55,7 +56,7 @@ export async function backUp(o: BackupRequest): Promise<MadeBackup> {
   }
   const parts = new Map<PartName, Buffer>(readIdentityFiles((part) => partPath(part, place)))
   if (!parts.has('keypair')) throw new MeshError('config_invalid', { detail: `there is no ${place.paths.keypair}` })
-  for (const part of ['home-config', 'daemon-config', 'invites'] as const) {
+  for (const part of ['home-config', 'daemon-config', 'invites', 'history-seqs'] as const) {
     const path = partPath(part, place)
     if (existsSync(path)) parts.set(part, readFileSync(path))
   }

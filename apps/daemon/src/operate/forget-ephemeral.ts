@@ -23,7 +23,7 @@ export function forgetEphemeral({ home, slug }: EphemeralPlace): void {
   for (const path of [...files, ...databases.flatMap((path) => [path, `${path}-wal`, `${path}-shm`])]) {
     rmSync(path, { force: true })
   }
-  rmSync(paths.artifacts, { recursive: true, force: true })
+  for (const directory of [paths.artifacts, paths.history]) rmSync(directory, { recursive: true, force: true })
   syncDirectory(paths.directory)
   crashPoint('daemon.forget.half-done')
   rmSync(meshFile, { force: true })

@@ -12,6 +12,7 @@
  * The host it is restored on is accepted by the next start.
  */
 import { existsSync, rmSync } from 'node:fs'
+import { restoredMark } from '@claudemesh/history'
 import { daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { openWithPassphrase } from '@claudemesh/sealing'
 import {
@@ -59,7 +60,7 @@ export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
   }
   const paths = daemonPaths(o.home, slug)
   const place = { home: o.home, slug, paths }
-  for (const directory of [o.home, homePaths(o.home).meshes, `${o.home}/daemon`, paths.directory]) {
+  for (const directory of [o.home, homePaths(o.home).meshes, `${o.home}/daemon`, paths.directory, paths.history]) {
     ensurePrivateDirectory(directory)
   }
   assertEmpty(o.home, slug)
@@ -99,7 +100,7 @@ function writeParts(
   const kept: PartName[] = []
   let waiting = 0
   for (const name of partNames) {
-    const bytes = parts.get(name)
+    const bytes = name === 'history-seqs' ? passedOver(parts.get(name), runtime) : parts.get(name)
     if (bytes === undefined) continue
     // The configuration of the home is for all its meshes, and is its own affair.
     if (name === 'home-config' && existsSync(pathOf(name))) {
@@ -112,6 +113,11 @@ function writeParts(
     if (name === 'outbox') waiting = markRestored(pathOf(name), runtime)
   }
   return { parts: written, kept, waiting }
+}
+
+/** What the other home recorded since its backup may have been exported: its seqs are not given again. */
+function passedOver(mark: Buffer | undefined, runtime: Runtime): string {
+  return restoredMark(mark ?? null, runtime.now())
 }
 
 /** Opening it takes back what was on its way, so that every row that is to be sent is noted. */

@@ -1,6 +1,6 @@
 import type { OutboxStatus } from '@claudemesh/protocol'
 import { chainRowsMax, sendBackoffMsCap } from '../limits.ts'
-import type { AnnouncedChange, OutboxRow, OutboxSummary, StoredReceipt } from './rows.ts'
+import type { AnnouncedChange, OutboxRow, OutboxSummary, PositionedRow, StoredReceipt } from './rows.ts'
 import type { OutboxStatements } from './statements.ts'
 
 /** Everything that can be asked of the outbox without changing it. */
@@ -65,6 +65,21 @@ export class OutboxReader {
       next = row.supersededBy
     }
     return rows
+  }
+
+  /** Rows accepted after a position, in order; a position is never given twice. */
+  behind(position: number, limit: number): readonly PositionedRow[] {
+    return this.sql.behind(position, limit)
+  }
+
+  /** The position of the newest row there ever was, 0 before the first. */
+  get lastPosition(): number {
+    return this.sql.lastPosition()
+  }
+
+  /** Whether a row took the place of one that was requeued. */
+  isRequeued(id: string): boolean {
+    return this.sql.predecessor(id) !== null
   }
 
   receipts(outboxId: string): readonly StoredReceipt[] {

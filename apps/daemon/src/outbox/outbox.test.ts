@@ -483,6 +483,17 @@ describe('an operator', () => {
     expect(outbox.get(young.id)?.status).toBe('aborted')
     expect(outbox.counts().aborted).toBe(1)
   })
+
+  it('gives no position twice, also when the newest rows were pruned', async () => {
+    const { outbox, runtime } = await temporaryOutbox()
+    for (let n = 1; n <= 3; n += 1) {
+      const { row } = await outbox.accept(draftOf(runtime))
+      expect(outbox.behind(n - 1, 10).map(({ position, row: { id } }) => [position, id])).toEqual([[n, row.id]])
+      outbox.drop({ id: row.id, by: 'operator' })
+      expect(outbox.prune({ status: 'aborted', acceptedUntil: runtime.now() })).toBe(1)
+      expect(outbox.lastPosition).toBe(n)
+    }
+  })
 })
 
 describe('retention', () => {

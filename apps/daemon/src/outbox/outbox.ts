@@ -384,6 +384,7 @@ export class Outbox extends OutboxReader {
    */
   prune(o: { readonly status: 'dead' | 'aborted'; readonly acceptedUntil: number }): number {
     return immediate(this.#db, (tx) => {
+      this.sql.notePosition()
       const rows = this.sql.deleteEnded({ status: o.status, before: o.acceptedUntil, limit: sweepRowsMax })
       this.#moves.deleted(tx, { from: o.status, rows })
       crashPoint('daemon.prune.before-commit')
@@ -405,6 +406,7 @@ export class Outbox extends OutboxReader {
     const days = Math.max(doneRetentionDaysMin, o.dedupeRetentionDays ?? 0)
     return immediate(this.#db, (tx) => {
       const stripped = this.sql.stripDone({ before: o.now - doneContentsRetentionMs, limit: sweepRowsMax })
+      this.sql.notePosition()
       const deleted = this.sql.deleteDone({ before: o.now - days * msPerDay, limit: sweepRowsMax })
       this.#moves.deleted(tx, { from: 'done', rows: deleted })
       return { stripped, deleted }

@@ -61,6 +61,12 @@ export interface OutboxRow extends OutboxSummary {
   readonly restoredAt: number | null
 }
 
+/** A row and its place in the order of acceptance. */
+export interface PositionedRow {
+  readonly position: number
+  readonly row: OutboxRow
+}
+
 /** What sealing needs of a row or a draft. */
 export type SealableRow = Pick<
   OutboxRow,
@@ -104,6 +110,10 @@ export interface AnnouncedChange extends Announcement {
   readonly historyId: string | null
   readonly recipientCount: number | null
   readonly lastError: string | null
+  readonly destinationKind: DestinationKind | null
+  readonly destinationRef: string | null
+  /** When the broker accepted it, or an operator ended it. */
+  readonly endedAt: number | null
   /** When the receipt was made, and why; null for the end of a row. */
   readonly at: number | null
   readonly reason: string | null

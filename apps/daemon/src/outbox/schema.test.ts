@@ -46,7 +46,7 @@ it('an outbox of an earlier schema keeps its rows, their order, their receipts a
   closeDatabase(before)
 
   const outbox = Outbox.open({ path, runtime, acceptBatchMax: 256 })
-  expect(outbox.schemaVersion).toBe(4)
+  expect(outbox.schemaVersion).toBe(5)
   expect(outbox.receipts('B')).toEqual([{ recipient: 'bob', state: 'delivered', at: 8, reason: null }])
   const draft = draftOf(runtime)
   await outbox.accept(draft)

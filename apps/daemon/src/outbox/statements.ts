@@ -11,6 +11,7 @@ import type {
   OutboxDraft,
   OutboxRow,
   OutboxSummary,
+  PositionedRow,
   SealedMessage,
   StoredReceipt,
 } from './rows.ts'
@@ -62,15 +63,23 @@ const rowColumns = `${summaryColumns}, payload, sealed, wire_fingerprint, recipi
  */
 export const outboxSql = {
   insertDraft: `
-    INSERT INTO outbox (id, client_message_id, request_fingerprint, destination_kind, destination_ref, priority, payload,
+    INSERT INTO outbox (rowid, id, client_message_id, request_fingerprint, destination_kind, destination_ref, priority, payload,
                         status, enqueued_at, next_attempt_at, reply_to_id, mentions, addressed, receipts, message_bytes,
                         sealed, wire_fingerprint, recipients_epoch)
-    VALUES (@id, @clientMessageId, @requestFingerprint, @destinationKind, @destinationRef, @priority, @payload,
+    VALUES ((SELECT last_position + 1 FROM outbox_state
+              WHERE last_position > coalesce((SELECT max(rowid) FROM outbox), 0)),
+            @id, @clientMessageId, @requestFingerprint, @destinationKind, @destinationRef, @priority, @payload,
             @status, @now, @now, @replyToId, @mentions, @addressed, @receipts, @messageBytes,
             @sealed, @wireFingerprint, @recipientsEpoch)
     ON CONFLICT (client_message_id) WHERE released_at IS NULL DO NOTHING`,
 
   selectById: `SELECT ${rowColumns} FROM outbox WHERE id = ?`,
+  selectBehind: `SELECT rowid AS position, ${rowColumns} FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+  lastPosition: `
+    SELECT max(coalesce((SELECT max(rowid) FROM outbox), 0), (SELECT last_position FROM outbox_state))`,
+  notePosition: `
+    UPDATE outbox_state SET last_position = (SELECT max(rowid) FROM outbox)
+     WHERE last_position < (SELECT max(rowid) FROM outbox)`,
   selectByPosition: `SELECT ${rowColumns} FROM outbox WHERE rowid = ?`,
   selectByClientMessageId: `SELECT ${rowColumns} FROM outbox WHERE client_message_id = ? AND released_at IS NULL`,
   summaryByClientMessageId: `SELECT ${summaryColumns} FROM outbox WHERE client_message_id = ? AND released_at IS NULL`,
@@ -198,7 +207,8 @@ export const outboxSql = {
   selectAnnouncements: `
     SELECT a.seq, a.outbox_id AS outboxId, a.kind, a.recipient, a.state, o.client_message_id AS clientMessageId,
            o.broker_message_id AS brokerMessageId, o.history_id AS historyId, o.recipient_count AS recipientCount,
-           o.last_error AS lastError, r.at, r.reason
+           o.last_error AS lastError, o.destination_kind AS destinationKind, o.destination_ref AS destinationRef,
+           coalesce(o.delivered_at, o.aborted_at) AS endedAt, r.at, r.reason
       FROM announcement a LEFT JOIN outbox o ON o.id = a.outbox_id
            LEFT JOIN receipt r ON r.outbox_id = a.outbox_id AND r.recipient = a.recipient AND r.state = a.state
      WHERE a.seq > @after ORDER BY a.seq LIMIT @limit`,
@@ -243,6 +253,13 @@ export function prepareOutboxStatements(db: Database) {
       return changes === 1
     },
     byId: (id: string) => row('selectById', id),
+    behind: (position: number, limit: number): PositionedRow[] =>
+      (sql.selectBehind.all(position, limit) as (RowRecord & { position: number })[]).map((record) => ({
+        position: record.position,
+        row: toRowStrict(record),
+      })),
+    lastPosition: () => pluck<number>(sql.lastPosition) ?? 0,
+    notePosition: () => void sql.notePosition.run(),
     byPosition: (position: number) => row('selectByPosition', position),
     byClientMessageId: (id: string) => row('selectByClientMessageId', id),
     byBrokerMessageId: (id: string) => row('selectByBrokerMessageId', id),

@@ -34,6 +34,9 @@ class Announcements implements AnnouncementSource {
       historyId: isPruned ? null : '1',
       recipientCount: isPruned ? null : 2,
       lastError: null,
+      destinationKind: null,
+      destinationRef: null,
+      endedAt: null,
       at: isReceipt ? 77 : null,
       reason: null,
     })

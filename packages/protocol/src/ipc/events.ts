@@ -16,6 +16,7 @@ export const eventTypes = [
   'inbox_rebuilt',
   'file_shared',
   'decision',
+  'history_cap_passed',
 ] as const
 /** What happened; `resync` beside these says that events were missed and state must be read anew. */
 export type EventType = (typeof eventTypes)[number]

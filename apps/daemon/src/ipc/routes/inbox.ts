@@ -3,15 +3,14 @@ import {
   inboxPageSchema,
   inboxQuerySchema,
   inboxSearchQuerySchema,
-  MeshError,
   markRequestSchema,
   markResponseSchema,
-  parseAddress,
 } from '@claudemesh/protocol'
 import type { Inbox, InboxRows } from '../../inbox/inbox.ts'
 import { toMessage } from '../../inbox/message-view.ts'
 import type { Members } from '../../members/members.ts'
 import type { RouteFamily } from '../app.ts'
+import { findMember } from '../find-member.ts'
 import { readTopicName } from '../topic-name.ts'
 
 const pageLimitDefault = 50
@@ -40,7 +39,7 @@ export function inboxRoutes(o: { inbox: Inbox; members: Members }): RouteFamily 
             after: query.after ?? null,
             since: query.since ?? null,
             topic: query.topic === undefined ? null : readTopicName(query.topic),
-            sender: query.from === undefined ? null : findSender(members, query.from),
+            sender: query.from === undefined ? null : findMember(members, query.from, 'from'),
             unread: query.unread ?? false,
             limit: query.limit ?? pageLimitDefault,
           }),
@@ -72,20 +71,4 @@ export function inboxRoutes(o: { inbox: Inbox; members: Members }): RouteFamily 
       async ({ body }) => inbox.mark(body.ids, body.read ?? true),
     )
   }
-}
-
-/** The member whose messages are asked for. An id needs no directory: messages outlive memberships. */
-function findSender(members: Members, from: string): string {
-  const address = parseAddress(from)
-  if (address?.kind === 'member_id') return address.memberId
-  if (address?.kind !== 'member_name') throw new MeshError('invalid_destination', { data: { field: 'from' } })
-  const [member, ...others] = members.findByName(address.name)
-  if (member === undefined) {
-    throw new MeshError('recipient_unknown', { data: { field: 'from', near: members.nearNames(address.name) } })
-  }
-  if (others.length > 0) {
-    const candidates = [member, ...others].map((candidate) => candidate.memberId)
-    throw new MeshError('recipient_ambiguous', { data: { field: 'from', candidates } })
-  }
-  return member.memberId
 }
