@@ -24,6 +24,7 @@ const daemon = {
     'directory',
     'publish',
     'record',
+    'sinks',
     'link',
     'operate',
   ],
@@ -191,7 +192,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history)|storage/src/postgres)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history|sinks)|storage/src/postgres|sinks/src/settings)[.]ts$|^$1/$2/',
     },
   },
   {

@@ -32,6 +32,7 @@ import { reconnect } from './reconnect.ts'
 import { busynessText, machineLines, outcomeLines, slopeLine } from './report.ts'
 import { keepRun, mergeInto, type Results } from './results.ts'
 import { sealing } from './sealing.ts'
+import { sinks } from './sinks.ts'
 
 const benchmarks: readonly Benchmark[] = [
   sealing,
@@ -55,6 +56,7 @@ const benchmarks: readonly Benchmark[] = [
   artifactReading,
   artifactWriters,
   decisions,
+  sinks,
 ]
 const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]
 

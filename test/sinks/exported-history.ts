@@ -1,6 +1,7 @@
 /** A real history with its retention and compaction, and sinks that export it, in a directory of their own. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Retention } from '@claudemesh/history'
 import { onTestFinished } from 'vitest'
 import {
   type Partition,
@@ -46,10 +47,11 @@ export class ExportedHistory {
     this.added += count
   }
 
-  /** Deletes what was added before the last time, whether sinks have it or not. */
-  async prune(): Promise<number> {
-    const ageMs = hourMs / 2
-    this.#under.retention = { ...keepAll, ageMsMax: ageMs, capAgeMs: ageMs }
+  /** Deletes what was added before the last time, whether sinks have it or not; or by another retention. */
+  async prune(retention: Retention = { ...keepAll, ageMsMax: hourMs / 2, capAgeMs: hourMs / 2 }): Promise<number> {
+    this.#under.retention = retention
+    // What was added in this instant is past its time as well.
+    this.#under.now += 1
     const [pruned] = await this.#under.prune()
     return pruned?.rows ?? 0
   }

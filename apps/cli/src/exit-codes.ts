@@ -41,6 +41,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   recipient_ambiguous: data,
   topic_unknown: data,
   topic_reserved: permission,
+  sink_unknown: data,
+  sink_exists: data,
   sink_stopped: data,
   sink_conflict: data,
   sink_not_listable: data,

@@ -1,6 +1,6 @@
 /** The settings of the store of artifacts (06 §16), and what they come to. */
 import type { Limits, S3Config } from '@claudemesh/artifacts'
-import type { Setting, SettingValue } from './setting-forms.ts'
+import { type Setting, type SettingValue, withoutPassword } from './setting-forms.ts'
 
 export interface ArtifactConfig {
   /** Null: the database in the daemon's directory. */
@@ -224,17 +224,6 @@ function toBucketConfig(get: <T extends SettingValue>(name: keyof typeof bucketS
     multipartThresholdBytes: get<number>('multipart_threshold_bytes'),
     multipartChunkBytes: get<number>('multipart_chunk_bytes'),
   })
-}
-
-/** A URL of a database as it may be printed. */
-function withoutPassword(value: SettingValue): SettingValue {
-  if (typeof value !== 'string' || value.startsWith('sqlite:')) return value
-  if (!URL.canParse(value)) return 'postgres://***'
-  const url = new URL(value)
-  if (url.password !== '') url.password = '***'
-  // As some programs write it, beside options that are nobody's secret.
-  if (url.searchParams.has('password')) url.searchParams.set('password', '***')
-  return url.href
 }
 
 function snakeCase(key: string): string {

@@ -19,6 +19,7 @@ import { outboxRoutes } from './ipc/routes/outbox.ts'
 import { peerRoutes } from './ipc/routes/peers.ts'
 import { queueRoutes } from './ipc/routes/queues.ts'
 import { sendRoutes } from './ipc/routes/send.ts'
+import { sinkRoutes } from './ipc/routes/sinks.ts'
 import type { SpaceRouteOptions } from './ipc/routes/spaces/route-options.ts'
 import { spaceRoutes } from './ipc/routes/spaces/spaces.ts'
 import { topicRoutes } from './ipc/routes/topics.ts'
@@ -30,6 +31,7 @@ import type { Stores } from './lifecycle/open-stores.ts'
 import type { DaemonLog } from './log.ts'
 import { Metrics } from './metrics.ts'
 import type { Runtime } from './runtime.ts'
+import type { Sinks } from './sinks/sinks.ts'
 import type { DecisionKeys } from './spaces/signatures.ts'
 import type { Spaces } from './spaces/spaces.ts'
 
@@ -45,6 +47,7 @@ export interface IpcParts {
   readonly artifacts: Artifacts
   readonly spaces: Spaces
   readonly history: RecordedHistory
+  readonly sinks: Sinks
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health
@@ -108,6 +111,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       peerRoutes({ members, reconcile }),
       eventRoutes({ streams }),
       historyRoutes({ ...parts.history, members, mesh: stores.identity.slug }),
+      sinkRoutes({ sinks: parts.sinks }),
       artifactRoutes({ ...parts.artifacts, actor: memberId, signer: packageSigner(stores), stopping }),
       spaceRoutes({ ...spaceOptions(parts), streams }),
       fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),
@@ -165,6 +169,7 @@ function healthSources(parts: IpcParts): HealthSources {
     events: stores.events,
     artifacts: parts.artifacts.store,
     spaces: parts.spaces,
+    sinks: parts.sinks,
     disk: parts.disk,
     raised: parts.raised,
     runtime: parts.runtime,

@@ -1,9 +1,11 @@
 /** Reads one config.toml strictly: every fault is told with its file, its line and its key. */
 import { readFileSync } from 'node:fs'
 import { MeshError } from '@claudemesh/protocol'
+import { sinkNamePattern } from '@claudemesh/protocol/sinks'
 import { parse, TomlError } from 'smol-toml'
-import { sectionNames, settingsByName } from './config-keys.ts'
+import { sectionNames, settingOf, settingsByName } from './config-keys.ts'
 import { readTypedValue, type SettingValue } from './setting-forms.ts'
+import { sinkSettings } from './sink-settings.ts'
 
 export interface FileSetting {
   readonly name: string
@@ -20,8 +22,20 @@ export function readConfigFile(path: string): readonly FileSetting[] {
   const text = readText(path)
   if (text === null) return []
   return Object.entries(parseToml(path, text)).flatMap(([section, keys]) => {
+    if (section === 'sinks') return readSinks(path, text, keys)
     if (!sectionNames.includes(section)) {
-      refuse(path, lineOf(text, section, null), section, `there is no section [${section}]`, sectionNames)
+      refuse(path, lineOf(text, section, null), section, `there is no section [${section}]`, [...sectionNames, 'sinks'])
+    }
+    return readSection(path, text, section, keys)
+  })
+}
+
+/** Sinks have a section each, named after them. */
+function readSinks(path: string, text: string, sections: unknown): readonly FileSetting[] {
+  return Object.entries(asSection(path, text, 'sinks', sections)).flatMap(([name, keys]) => {
+    const section = `sinks.${name}`
+    if (!new RegExp(sinkNamePattern).test(name)) {
+      refuse(path, lineOf(text, section, null), section, `${section} is no name of a sink: use a-z, 0-9 and -`, [])
     }
     return readSection(path, text, section, keys)
   })
@@ -29,10 +43,7 @@ export function readConfigFile(path: string): readonly FileSetting[] {
 
 /** A section within a section is one that is known by both names, as `artifacts.retention` is. */
 function readSection(path: string, text: string, section: string, keys: unknown): readonly FileSetting[] {
-  if (keys === null || typeof keys !== 'object' || Array.isArray(keys) || keys instanceof Date) {
-    refuse(path, lineOf(text, section, null), section, `${section} must be a section: [${section}]`, [])
-  }
-  return Object.entries(keys).flatMap(([key, value]) => {
+  return Object.entries(asSection(path, text, section, keys)).flatMap(([key, value]) => {
     const inner = `${section}.${key}`
     return sectionNames.includes(inner)
       ? readSection(path, text, inner, value)
@@ -40,11 +51,21 @@ function readSection(path: string, text: string, section: string, keys: unknown)
   })
 }
 
+function asSection(path: string, text: string, section: string, keys: unknown): object {
+  if (keys === null || typeof keys !== 'object' || Array.isArray(keys) || keys instanceof Date) {
+    refuse(path, lineOf(text, section, null), section, `${section} must be a section: [${section}]`, [])
+  }
+  return keys
+}
+
 function readSetting(path: string, text: string, section: string, key: string, value: unknown): FileSetting {
   const name = `${section}.${key}`
   const line = lineOf(text, section, key)
-  const setting = settingsByName.get(name)
-  if (setting === undefined) refuse(path, line, name, `there is no setting ${name}`, [...settingsByName.keys()])
+  const setting = settingOf(name)
+  if (setting === undefined) {
+    const known = [...settingsByName.keys(), ...Object.keys(sinkSettings).map((one) => `${section}.${one}`)]
+    refuse(path, line, name, `there is no setting ${name}`, known)
+  }
   const reading = readTypedValue(setting.form, value)
   if (!reading.ok) refuse(path, line, name, `${name} ${reading.fault}`, [])
   return { name, value: reading.value, line }

@@ -7,6 +7,7 @@ import { artifactSettings } from './artifact-settings.ts'
 import { historySettings } from './history-settings.ts'
 import { logLevels } from './log.ts'
 import type { Setting } from './setting-forms.ts'
+import { sinkSettings } from './sink-settings.ts'
 import { spaceSettings } from './space-settings.ts'
 
 const originPattern = /^https?:\/\/[^/\s?#]+$/
@@ -137,5 +138,12 @@ export const settingsByName: ReadonlyMap<string, Setting> = new Map<string, Sett
     Object.entries<Setting>(keys).map(([key, setting]): [string, Setting] => [`${section}.${key}`, setting]),
   ),
 )
+
+/** The setting of a name; every sink has those of `sinks.<name>`. */
+export function settingOf(name: string): Setting | undefined {
+  const [section = '', sink, key = ''] = name.split('.')
+  const ofSinks: Readonly<Record<string, Setting>> = sinkSettings
+  return settingsByName.get(name) ?? (section === 'sinks' && sink !== undefined ? ofSinks[key] : undefined)
+}
 
 export const sectionNames: readonly string[] = Object.keys(settings)

@@ -173,3 +173,29 @@ test('nearest proposes what is close, and nothing that is not', () => {
   expect(nearest('ipc.http_prt', known)).toBe('ipc.http_port')
   expect(nearest('something.else', known)).toBe(null)
 })
+
+describe('a sink', () => {
+  const load = (text: string) => {
+    write(homePaths(home).config, text)
+    return loadConfig(sources())
+  }
+
+  test('has a section of its own, with a default for everything but its destination', () => {
+    const { config, entries } = load('[sinks.nightly]\ndestination = "file:///srv/exports"\n')
+    expect(config.sinks).toMatchObject([
+      { name: 'nightly', schedule: '*/5 * * * *', datasets: ['messages', 'events'], settings: { writer: null } },
+    ])
+    expect(entries.find(({ name }) => name === 'sinks.nightly.destination')?.origin.place).toMatch(/config.toml:2$/)
+  })
+
+  const refused = [
+    { text: '[sinks.a]\nwriter = "jsonl"\n', says: 'names no destination' },
+    { text: '[sinks.a]\ndestination = "https://x.example"\nwriter = "parquet"\n', says: 'it is one of ndjson' },
+    { text: '[sinks.a]\ndestination = "file:///x"\nschedule = "61 * * * *"\n', says: 'no cron expression' },
+    { text: '[sinks.A]\ndestination = "file:///x"\n', says: 'is no name of a sink' },
+    { text: '[sinks.a]\ndestinations = "file:///x"\n', says: 'did you mean sinks.a.destination?' },
+  ]
+  for (const { text, says } of refused) {
+    test(`of ${JSON.stringify(text)} is refused: ${says}`, () => expect(() => load(text)).toThrow(says))
+  }
+})

@@ -9,10 +9,11 @@ import { existsSync } from 'node:fs'
 import { daemonPaths, homePaths, isCi, isSetVariable, MeshError } from '@claudemesh/protocol'
 import { type ArtifactConfig, toArtifactConfig } from './artifact-settings.ts'
 import { nearest, readConfigFile } from './config-file.ts'
-import { sectionNames, settingsByName } from './config-keys.ts'
+import { sectionNames, settingOf, settingsByName } from './config-keys.ts'
 import { type HistoryConfig, toHistoryConfig } from './history-settings.ts'
 import type { LogLevel } from './log.ts'
 import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
+import { type SinkConfig, toSinkConfigs } from './sink-settings.ts'
 import { type SpaceConfig, toSpaceConfig } from './space-settings.ts'
 
 export interface DaemonConfig {
@@ -34,6 +35,7 @@ export interface DaemonConfig {
   readonly spaces: SpaceConfig
   readonly history: HistoryConfig
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
+  readonly sinks: readonly SinkConfig[]
   readonly log: { readonly level: LogLevel }
 }
 
@@ -86,7 +88,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   })
   const runtimeDirectory = env['XDG_RUNTIME_DIR']
   return {
-    config: toConfig(value, kind),
+    config: Object.freeze({
+      ...toConfig(value, kind),
+      sinks: toSinkConfigs(entries.filter(({ name }) => name.startsWith('sinks.'))),
+    }),
     entries,
     warnings,
     environment: { kind, runtimeDirectory: runtimeDirectory?.startsWith('/') === true ? runtimeDirectory : null },
@@ -100,7 +105,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
  */
 export function effectiveConfig(sources: ConfigSources): readonly ConfigEntry[] {
   return settingsInForce(sources).map((entry) => {
-    const show = settingsByName.get(entry.name)?.show
+    const show = settingOf(entry.name)?.show
     return show === undefined ? entry : { ...entry, value: show(entry.value) }
   })
 }
@@ -119,12 +124,14 @@ function settingsInForce(sources: ConfigSources): readonly ConfigEntry[] {
     const place = `--${name}`
     chosen.set(name, { value: readText(name, text, place), origin: { source: 'flag', place } })
   }
-  return [...settingsByName].map(([name, setting]) => ({
-    name,
-    ...(chosen.get(name) ?? { value: setting.default, origin: { source: 'default' as const, place: null } }),
-    describe: setting.describe,
-    reload: setting.reload,
-  }))
+  // Of sinks there are as many as are named.
+  const names = new Set([...settingsByName.keys(), ...chosen.keys()])
+  return [...names].map((name) => {
+    const setting = settingOf(name)
+    if (setting === undefined) throw new Error(`${name} was read and is no setting`)
+    const found = chosen.get(name) ?? { value: setting.default, origin: { source: 'default' as const, place: null } }
+    return { name, ...found, describe: setting.describe, reload: setting.reload }
+  })
 }
 
 function readText(name: string, text: string, place: string): SettingValue {
@@ -175,10 +182,10 @@ function environmentKind(env: Readonly<Record<string, string | undefined>>): Env
 }
 
 /** The casts are covered: every value went through the form of its own row. */
-function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKind): DaemonConfig {
+function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKind): Omit<DaemonConfig, 'sinks'> {
   const get = <T extends SettingValue>(name: string) => value.get(name) as T
   const tcp = get<'auto' | 'on' | 'off'>('ipc.tcp')
-  return Object.freeze({
+  return {
     broker: Object.freeze({ url: get<string | null>('broker.url') }),
     ipc: Object.freeze({
       socketInflightMax: get<number>('ipc.socket_inflight_max'),
@@ -200,5 +207,5 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     history: toHistoryConfig(value),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),
-  })
+  }
 }

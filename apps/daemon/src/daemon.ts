@@ -9,6 +9,7 @@ import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
 import { composeHistory, type RecordedHistory } from './compose-history.ts'
 import { composeIdentity } from './compose-identity.ts'
 import { composeIpc } from './compose-ipc.ts'
+import { composeSinks } from './compose-sinks.ts'
 import { composeSpaces } from './compose-spaces.ts'
 import { composeVerbs, type VerbParts, type Verbs } from './compose-verbs.ts'
 import type { DaemonParts, LogDestination } from './daemon-parts.ts'
@@ -32,6 +33,7 @@ import { settleSocketPath } from './lifecycle/socket-path.ts'
 import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
 import { StorageWatch } from './lifecycle/storage-watch.ts'
 import { type DaemonLog, openLog } from './log.ts'
+import type { Sinks } from './sinks/sinks.ts'
 import type { Spaces } from './spaces/spaces.ts'
 import { readVersion } from './version.ts'
 
@@ -141,6 +143,8 @@ export class Daemon {
     const shared = { paths, config: this.#config.current, runtime, closing: this.#closing }
     const lastKnown = () => lastKnownTime(stores)
     const history = composeHistory({ ...shared, stores, lastKnown, raised: this.#raised, log: this.#log.record })
+    const { history: recorded } = history.store
+    const sinks = composeSinks({ ...shared, history: recorded, events: stores.events, log: this.#log.sinks })
     const artifacts: Artifacts = composeArtifacts({
       ...{ ...shared, lastKnown, log: this.#log.artifacts },
       disk: () => disk.latest,
@@ -157,7 +161,7 @@ export class Daemon {
     verbs.publisher.start()
     verbs.decisionAnnouncer.start()
     history.recorder?.wake()
-    await this.#serve({ stores, artifacts, spaces, history, verbs, disk, storage, host, startedAt })
+    await this.#serve({ stores, artifacts, spaces, history, sinks, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
     verbs.sharing.start()
@@ -170,6 +174,7 @@ export class Daemon {
     if (artifacts.store.isFounded) void artifacts.store.look()
     artifacts.upkeep.start()
     history.upkeep?.start()
+    sinks.start()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
   }
 
@@ -211,6 +216,7 @@ export class Daemon {
     artifacts: Artifacts
     spaces: Spaces
     history: RecordedHistory
+    sinks: Sinks
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch

@@ -14,6 +14,7 @@ import type { Receiver } from './receive/receive.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sender } from './send/sender.ts'
 import type { SkippedRecipients } from './send/skipped-recipients.ts'
+import type { Sinks } from './sinks/sinks.ts'
 import type { Spaces } from './spaces/spaces.ts'
 
 export interface HealthSources {
@@ -38,6 +39,7 @@ export interface HealthSources {
   readonly events: Events
   readonly artifacts: ArtifactStore
   readonly spaces: Spaces
+  readonly sinks: Sinks
   readonly sender: Sender
   readonly sharing: Pick<Sharing, 'failure' | 'totals'>
   readonly skipped: SkippedRecipients
@@ -86,7 +88,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, artifacts, spaces, sender, sharing, skipped, receiver, disk, raised } = sources
+  const { link, outbox, artifacts, sinks, spaces, sender, sharing, skipped, receiver, disk, raised } = sources
   const shareFailure = sharing.failure()
   const linkStatus = link.status()
   const { conflict } = linkStatus
@@ -103,6 +105,7 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...artifactConditions(artifacts),
     ...(shareFailure === null ? [] : [condition('shares_waiting', `${shareFailure.code}: ${shareFailure.message}`)]),
     ...(spaces.failure === null ? [] : [condition('spaces_down', spaces.failure.message)]),
+    ...sinkConditions(sinks),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),
   ]
@@ -111,6 +114,14 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
 function artifactConditions({ latest }: ArtifactStore): readonly Condition[] {
   if (latest === null || latest.status === 'ok') return []
   return [condition(latest.status === 'down' ? 'artifacts_down' : 'artifacts_degraded', latest.detail ?? undefined)]
+}
+
+function sinkConditions({ summaries }: Sinks): readonly Condition[] {
+  return summaries.flatMap(({ name, stopped, error, lost }) => [
+    ...(stopped === null ? [] : [condition('sink_stopped', `${name}, ${stopped}`)]),
+    ...(error === null ? [] : [condition('sink_failing', `${name}, ${error}`)]),
+    ...(lost === 0 ? [] : [condition('sink_rows_lost', `${name}, ${lost} rows`)]),
+  ])
 }
 
 /** Of a link that is not open. */

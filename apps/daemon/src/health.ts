@@ -131,6 +131,21 @@ const conditions = {
     text: 'The repository of decisions cannot be used; messages are not concerned',
     remedy: 'See [spaces] in `claudemesh daemon config show --effective`, and `claudemesh daemon logs`',
   },
+  sink_stopped: {
+    severity: 'error',
+    text: 'A sink exports nothing, since it is not known any more how far it was',
+    remedy: '`claudemesh sink status` says why; `claudemesh sink reset` lets it go on',
+  },
+  sink_failing: {
+    severity: 'warning',
+    text: 'A sink cannot export; it tries again by itself, and nothing is lost until retention passes its cap',
+    remedy: '`claudemesh sink status` says what its destination answers',
+  },
+  sink_rows_lost: {
+    severity: 'info',
+    text: 'Rows were deleted before a sink had exported them',
+    remedy: 'Raise [history] cap_days or cap_bytes; what is gone is gone',
+  },
   config_reload_failed: {
     severity: 'warning',
     text: 'The configuration was changed and cannot be used; the former one stays in force',

@@ -21,6 +21,7 @@ export interface DaemonLog {
   readonly directory: Log
   readonly publish: Log
   readonly record: Log
+  readonly sinks: Log
   readonly artifacts: Log
   readonly shares: Log
   readonly spaces: Log
@@ -66,6 +67,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     directory: root.child({ subsystem: 'directory' }),
     publish: root.child({ subsystem: 'publish' }),
     record: root.child({ subsystem: 'record' }),
+    sinks: root.child({ subsystem: 'sinks' }),
     artifacts: root.child({ subsystem: 'artifacts' }),
     shares: root.child({ subsystem: 'shares' }),
     spaces: root.child({ subsystem: 'spaces' }),

@@ -6,6 +6,7 @@ import type { ErrorCode } from '@claudemesh/protocol'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { type HealthSources, listConditions } from './health-report.ts'
 import type { RouteCounts } from './ipc/route-counts.ts'
+import type { Sinks } from './sinks/sinks.ts'
 
 export interface MetricSources extends HealthSources {
   readonly routeCounts: RouteCounts
@@ -32,6 +33,7 @@ export class Metrics {
     declareIpc(this.#registry, sources)
     declareDisk(this.#registry, sources)
     declareSpaces(this.#registry, sources)
+    declareSinks(this.#registry, sources)
   }
 
   countProblem(code: ErrorCode): void {
@@ -256,5 +258,41 @@ function declareSpaces(registry: Registry, { spaces }: MetricSources): void {
     name: 'decisions_appended',
     help: 'Decisions acknowledged since the start; a repeated intent counts again',
     read: () => spaces.appended,
+  })
+}
+
+function declareSinks(registry: Registry, { sinks }: MetricSources): void {
+  const each = (read: (summary: Sinks['summaries'][number]) => number) => (): Reading =>
+    sinks.summaries.map((summary) => [{ sink: summary.name }, read(summary)])
+  const labels = ['sink']
+  declare(registry, {
+    name: 'sink_rows_behind',
+    help: 'Rows that a sink has not exported yet, at most; NaN when the history cannot tell',
+    labels,
+    read: each(({ behind }) => behind()),
+  })
+  declare(registry, {
+    name: 'sink_failing_partitions',
+    help: 'Partitions that a sink could not export and tries again',
+    labels,
+    read: each(({ failing }) => failing),
+  })
+  declare(registry, {
+    name: 'sink_stopped',
+    help: '1 when a sink exports nothing until it is reset',
+    labels,
+    read: each(({ stopped }) => (stopped === null ? 0 : 1)),
+  })
+  declareTotal(registry, {
+    name: 'sink_rows_exported',
+    help: 'Rows that a sink has exported since it was made',
+    labels,
+    read: each(({ rows }) => rows),
+  })
+  declareTotal(registry, {
+    name: 'sink_rows_lost',
+    help: 'Rows that retention deleted before a sink had exported them',
+    labels,
+    read: each(({ lost }) => lost),
   })
 }

@@ -95,6 +95,17 @@ export function readTextValue(form: SettingForm, text: string): ValueReading {
   }
 }
 
+/** A URL as it may be printed. */
+export function withoutPassword(value: SettingValue): SettingValue {
+  if (typeof value !== 'string' || /^(sqlite|file):/.test(value)) return value
+  if (!URL.canParse(value)) return '***'
+  const url = new URL(value)
+  if (url.password !== '') url.password = '***'
+  // As some programs write it, beside options that are nobody's secret.
+  if (url.searchParams.has('password')) url.searchParams.set('password', '***')
+  return url.href
+}
+
 function fault(sentence: string): ValueReading {
   return { ok: false, fault: sentence }
 }

@@ -56,6 +56,7 @@ import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
 import { Sending } from './sending.ts'
+import { Sinks } from './sinks.ts'
 import { Spaces } from './spaces.ts'
 import { type Call, Transport } from './transport.ts'
 
@@ -73,6 +74,8 @@ export class MeshClient {
   readonly #transport: Transport
   readonly #runtime: ClientRuntime
   readonly #sending: Sending
+  /** Exports of the history. */
+  readonly sinks: Sinks
   /** Work queues. */
   readonly queues: Queues
   /** Packages of files. */
@@ -94,6 +97,7 @@ export class MeshClient {
     })
     const nextId = createIdSource(() => this.#runtime.now())
     this.#sending = new Sending(this.#transport, nextId)
+    this.sinks = new Sinks(this.#transport)
     this.queues = new Queues(this.#transport)
     this.history = new History(this.#transport)
     this.files = new Files(this.#transport, nextId)

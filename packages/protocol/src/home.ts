@@ -50,6 +50,7 @@ export interface DaemonPaths {
   /** Of the repository of decisions, when it is not said to be elsewhere. */
   readonly spaces: string
   readonly spacesRepository: string
+  readonly sinks: string
   readonly log: string
   /** Why the daemon left the last time, when it left for a reason that a person should know. */
   readonly lastExit: string
@@ -92,6 +93,7 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     artifactsObjects: `${directory}/artifacts/objects`,
     spaces: `${directory}/spaces`,
     spacesRepository: `${directory}/spaces/decisions.git`,
+    sinks: `${directory}/sinks`,
     log: `${directory}/daemon.log`,
     lastExit: `${directory}/last-exit.json`,
   }

@@ -1,5 +1,17 @@
 /** The part of the catalogue of errors that exports of the history answer with (08). */
 export const sinkErrors = {
+  sink_unknown: {
+    status: 404,
+    retryable: false,
+    title: 'There is no such sink',
+    hint: 'List those that are configured with `claudemesh sink list`.',
+  },
+  sink_exists: {
+    status: 409,
+    retryable: false,
+    title: 'There is a sink of this name',
+    hint: 'Choose another name, or remove the sink first.',
+  },
   sink_stopped: {
     status: 409,
     retryable: false,

@@ -17,6 +17,10 @@ export const eventTypes = [
   'file_shared',
   'decision',
   'history_cap_passed',
+  'sink_failed',
+  'sink_recovered',
+  'sink_stopped',
+  'sink_rows_lost',
 ] as const
 /** What happened; `resync` beside these says that events were missed and state must be read anew. */
 export type EventType = (typeof eventTypes)[number]

@@ -16,7 +16,7 @@ import { respoolAfter } from './respool.ts'
 import type { Schedule } from './schedule.ts'
 import type { SinkRecord } from './sink-record.ts'
 import { SinkState } from './sink-state.ts'
-import { type SinkStatus, statusOf } from './sink-status.ts'
+import { countBehind, type SinkStatus, type SinkSummary, type StatusParts, statusOf, summaryOf } from './sink-status.ts'
 
 export interface ScheduledSinkOptions {
   readonly name: string
@@ -66,7 +66,7 @@ export class ScheduledSink {
     this.#lastRun = this.#state.record.last_run
     this.#nextAt = this.#scheduled(this.#lastRun?.started_at ?? o.runtime.now())
     // What is on its way must be kept for this sink from the first moment on.
-    this.#stopped = this.#look()
+    this.#look()
   }
 
   /** Goes by the schedule from here on. */
@@ -107,7 +107,7 @@ export class ScheduledSink {
     const seq = to === 'from-destination' ? ((await sink.lastExported(partition)) ?? 0) : to
     this.#state.reset(partition, { to: seq, at: runtime.now() })
     source.acknowledge(name, partition, seq)
-    this.#stopped = this.#look()
+    this.#look()
     this.#wake()
     return seq
   }
@@ -122,17 +122,15 @@ export class ScheduledSink {
   }
 
   async status(): Promise<SinkStatus> {
-    const { name, source, runtime } = this.#o
-    const { paused, partitions } = this.#state.record
-    const running = this.#run !== null
-    const retries = partitions.flatMap(({ respool }) => (respool === null ? [] : [respool.retry_at]))
-    return await statusOf({
-      ...{ name, source, now: runtime.now(), state: this.#state, partitions: this.partitions() },
-      phase: this.#stopped !== null ? 'stopped' : paused ? 'paused' : running ? 'running' : 'waiting',
-      stopped: this.#stopped?.message ?? null,
-      lastRun: this.#lastRun,
-      nextRunAt: paused || this.#stopped !== null ? null : earliest([this.#nextAt, ...retries]),
-    })
+    const isGoing = !this.#state.record.paused && this.#stopped === null
+    const nextRunAt = isGoing ? this.#dueAt() : null
+    return await statusOf({ ...this.#about(), now: this.#o.runtime.now(), lastRun: this.#lastRun, nextRunAt })
+  }
+
+  /** What is known of it, and by `behind` rows that wait, at most; NaN when the store cannot tell. */
+  summary(): SinkSummary & { readonly behind: () => number } {
+    const about = this.#about()
+    return { ...summaryOf(about), behind: () => countBehind(about) }
   }
 
   /** Ends the run under way at once; what was not advanced is shipped again by the next start. */
@@ -142,17 +140,29 @@ export class ScheduledSink {
     await this.#o.sink.close()
   }
 
-  /** Looks at every watermark, and tells the store how far each is. @returns what stops the sink */
-  #look(): MeshError | null {
+  #about(): StatusParts {
+    const { name, source } = this.#o
+    const phase = this.#state.record.paused ? 'paused' : this.#run === null ? 'waiting' : 'running'
+    return {
+      ...{ name, source, state: this.#state, partitions: this.partitions() },
+      phase: this.#stopped === null ? phase : 'stopped',
+      stopped: this.#stopped?.message ?? null,
+    }
+  }
+
+  /** Looks at every watermark, and tells the store how far each is: of a new partition too, from the first look on. */
+  #look(): void {
     const { source, name } = this.#o
+    const before = this.#stopped
     try {
       for (const partition of this.partitions()) {
         source.acknowledge(name, partition, this.#state.watermark(partition)?.acked.seq ?? 0)
       }
-      return null
+      this.#stopped = null
     } catch (error) {
-      if (error instanceof MeshError && error.code === 'sink_stopped') return error
-      throw error
+      if (!(error instanceof MeshError) || error.code !== 'sink_stopped') throw error
+      this.#stopped = error
+      if (before === null) this.#tell({ type: 'stopped', error })
     }
   }
 
@@ -166,6 +176,7 @@ export class ScheduledSink {
         await this.#run.done.catch(() => undefined)
         continue
       }
+      this.#keep(() => this.#look())
       const ms = Math.min(lookMsMax, dueAt === null ? lookMsMax : dueAt - runtime.now())
       await runtime.sleep(ms, AbortSignal.any([this.#closing.signal, this.#wait.signal])).catch(() => undefined)
       if (this.#wait.signal.aborted) this.#wait = new AbortController()
@@ -196,7 +207,8 @@ export class ScheduledSink {
     const startedAt = this.#o.runtime.now()
     const total = { rows: 0, lost: 0, error: null as string | null }
     try {
-      this.#assertGoing()
+      this.#look()
+      if (this.#stopped !== null) throw this.#stopped
       for (const partition of this.partitions()) {
         const retryAt = this.#state.respool(partition)?.retry_at ?? 0
         if (!everything && retryAt > this.#o.runtime.now()) continue
@@ -212,15 +224,6 @@ export class ScheduledSink {
       this.#note({ started_at: startedAt, ended_at: this.#o.runtime.now(), ...total })
     }
     return this.#lastRun as SinkRun
-  }
-
-  /** @throws MeshError `sink_stopped` */
-  #assertGoing(): void {
-    const before = this.#stopped
-    this.#stopped = this.#look()
-    if (this.#stopped === null) return
-    if (before === null) this.#tell({ type: 'stopped', error: this.#stopped })
-    throw this.#stopped
   }
 
   async #exportOne(partition: Partition, signal: AbortSignal) {

@@ -1,6 +1,6 @@
 /** How a sink is, as its operator reads it. */
 import { MeshError } from '@claudemesh/protocol'
-import type { Partition, RowSource } from '../row-source.ts'
+import type { Partition, RowSource, SeqRange } from '../row-source.ts'
 import type { Watermark } from '../watermark/states.ts'
 import type { SinkRecord } from './sink-record.ts'
 import type { SinkState } from './sink-state.ts'
@@ -33,36 +33,78 @@ export interface SinkStatus {
   readonly partitions: readonly PartitionStatus[]
 }
 
-export async function statusOf(o: {
+/** What is known of a sink without asking the store of its rows. */
+export interface SinkSummary {
+  readonly name: string
+  readonly phase: SinkStatus['phase']
+  /** Why it is stopped. */
+  readonly stopped: string | null
+  /** Partitions that failed and wait for their retry. */
+  readonly failing: number
+  /** The first of their errors. */
+  readonly error: string | null
+  readonly rows: number
+  readonly lost: number
+}
+
+/** What both are made from. */
+export interface StatusParts {
   readonly name: string
   readonly source: RowSource
   readonly state: SinkState
   readonly partitions: readonly Partition[]
-  readonly now: number
   readonly phase: SinkStatus['phase']
   readonly stopped: string | null
-  readonly lastRun: SinkRecord['last_run']
-  readonly nextRunAt: number | null
-}): Promise<SinkStatus> {
+}
+
+export function summaryOf(o: StatusParts): SinkSummary {
+  const { name, phase, stopped } = o
+  const partitions = o.partitions.map((partition) => placeOf(o, partition))
+  const sum = (count: (place: Place) => number) => partitions.reduce((total, place) => total + count(place), 0)
+  return {
+    ...{ name, phase, stopped },
+    failing: sum(({ failures }) => (failures > 0 ? 1 : 0)),
+    error: partitions.find(({ error }) => error !== null)?.error ?? null,
+    rows: sum(({ rows }) => rows),
+    lost: sum(({ lost }) => lost),
+  }
+}
+
+/** Rows that wait, at most; NaN when the store cannot tell. */
+export function countBehind({ source, state, partitions }: StatusParts): number {
+  try {
+    const behind = partitions.map((one) => source.newestSeq(one) - (state.watermark(one)?.acked.seq ?? 0))
+    return behind.reduce((sum, rows) => sum + Math.max(0, rows), 0)
+  } catch (error) {
+    if (error instanceof MeshError) return Number.NaN
+    throw error
+  }
+}
+
+export async function statusOf(
+  o: StatusParts & Pick<SinkStatus, 'lastRun' | 'nextRunAt'> & { readonly now: number },
+): Promise<SinkStatus> {
   const { name, phase, stopped, lastRun, nextRunAt } = o
   const partitions: PartitionStatus[] = []
-  for (const partition of o.partitions) partitions.push(await partitionStatus(o, partition))
+  for (const partition of o.partitions) {
+    const place = placeOf(o, partition)
+    const newest = o.source.newestSeq(partition)
+    const rowsBehind = place.acked === null ? null : Math.max(0, newest - place.acked)
+    const range = { since: place.acked ?? newest, until: newest }
+    const seconds = rowsBehind === null ? null : await secondsBehind(o, partition, range)
+    partitions.push({ ...place, newest, rowsBehind, secondsBehind: seconds })
+  }
   return { name, phase, stopped, lastRun, nextRunAt, partitions }
 }
 
-async function partitionStatus(
-  { source, state, now }: { readonly source: RowSource; readonly state: SinkState; readonly now: number },
-  partition: Partition,
-): Promise<PartitionStatus> {
-  const { dataset } = partition
+type Place = Omit<PartitionStatus, 'newest' | 'rowsBehind' | 'secondsBehind'>
+
+function placeOf({ state }: StatusParts, partition: Partition): Place {
   const respool = state.respool(partition)
-  const newest = source.newestSeq(partition)
   const watermark = known(state, partition)
-  const acked = watermark === undefined ? null : (watermark?.acked.seq ?? 0)
   return {
-    ...{ dataset, source: partition.source, acked, newest },
-    rowsBehind: acked === null ? null : Math.max(0, newest - acked),
-    secondsBehind: acked === null ? null : await secondsBehind({ source, partition, since: acked, until: newest, now }),
+    ...{ dataset: partition.dataset, source: partition.source },
+    acked: watermark === undefined ? null : (watermark?.acked.seq ?? 0),
     isShipping: (watermark?.intent ?? null) !== null,
     rows: watermark?.rows ?? 0,
     lost: watermark?.lost ?? 0,
@@ -82,16 +124,13 @@ function known(state: SinkState, partition: Partition): Watermark | null | undef
   }
 }
 
-async function secondsBehind(o: {
-  readonly source: RowSource
-  readonly partition: Partition
-  readonly since: number
-  readonly until: number
-  readonly now: number
-}): Promise<number> {
-  const { source, partition, since, until, now } = o
-  if (until <= since) return 0
-  for await (const { row } of source.readRows(partition, { since, until })) {
+async function secondsBehind(
+  { source, now }: { readonly source: RowSource; readonly now: number },
+  partition: Partition,
+  range: SeqRange,
+): Promise<number> {
+  if (range.until <= range.since) return 0
+  for await (const { row } of source.readRows(partition, range)) {
     return Math.max(0, Math.floor((now - row.at) / 1000))
   }
   return 0

@@ -1,8 +1,8 @@
 import type { HistoryRow } from '@claudemesh/protocol'
 import type { HistoryPage, HistoryQueryParameters } from '@claudemesh/protocol/history'
-import type { CommandDefinition } from '../../command.ts'
+import type { CommandDefinition, Invocation } from '../../command.ts'
 import { withDaemon } from '../../connection.ts'
-import { exitCodes } from '../../exit-codes.ts'
+import { type ExitCode, exitCodes } from '../../exit-codes.ts'
 import type { Flags } from '../../flags.ts'
 import { oneLine } from '../../output/printable.ts'
 import { formatTime } from '../../output/quantity.ts'
@@ -25,15 +25,22 @@ export const command: CommandDefinition = {
     { syntax: '--until <time>', describe: 'only what happened before then' },
     { syntax: '--limit <n>', describe: `how many at most, 1 to ${limitMax}; default ${limitDefault}` },
     { syntax: '--after <place>', describe: 'the next page: what comes before that place' },
+    {
+      syntax: '--from-sink <name>',
+      describe: 'what a sink has exported as objects, the oldest first; with --limit, --after',
+    },
   ],
   examples: [
     { line: 'claudemesh history query --since 1d', describe: 'what happened in the last day' },
     { line: 'claudemesh history query --id build-42', describe: 'one send, when it was accepted and who has it' },
+    { line: 'claudemesh history query --from-sink nightly', describe: 'what was exported, from its start' },
     { line: 'claudemesh history query --direction event --json', describe: 'what happened to the daemon, as JSON' },
   ],
 
   async run(invocation) {
     const { flags, terminal } = invocation
+    const sink = flags.text('from-sink')
+    if (sink !== null) return await queryArchive(invocation, sink)
     const query = readQuery(flags)
     const page = await withDaemon(invocation, async ({ history }) => {
       const rows: HistoryRow[] = []
@@ -55,6 +62,29 @@ export const command: CommandDefinition = {
     })
     return exitCodes.ok
   },
+}
+
+/** What a sink has exported, also what the history does not have any more. */
+async function queryArchive(invocation: Invocation, sink: string): Promise<ExitCode> {
+  const { flags, terminal } = invocation
+  const dataset = flags.choice('direction', directions) === 'event' ? 'events' : 'messages'
+  const after = flags.text('after')
+  const page = await withDaemon(invocation, async (client) => {
+    const { mesh } = await client.health()
+    return await client.sinks.rows(sink, {
+      partition: `${dataset}/mesh=${mesh}`,
+      limit: flags.integer('limit', { min: 1, max: limitMax }) ?? limitDefault,
+      ...(after === null ? {} : { after }),
+    })
+  })
+  terminal.print({
+    value: page,
+    render: ({ rows, next }) => [
+      ...(rows.length === 0 ? ['nothing is exported that is asked for'] : renderRows(terminal, rows)),
+      ...(next === null ? [] : [`there may be later ones: --after=${next}`]),
+    ],
+  })
+  return exitCodes.ok
 }
 
 function readQuery(flags: Flags): HistoryQueryParameters {

@@ -1,0 +1,21 @@
+/** The part of the protocol that is about exports of the history: requests and answers of their routes. */
+export {
+  type ArchivePage,
+  type ArchiveQuery,
+  archivePageSchema,
+  archiveQuerySchema,
+  type NewSink,
+  newSinkSchema,
+  type Sink,
+  type SinkList,
+  type SinkResetAnswer,
+  type SinkResetRequest,
+  type SinkRunView,
+  sinkListSchema,
+  sinkNamePattern,
+  sinkParamsSchema,
+  sinkResetAnswerSchema,
+  sinkResetSchema,
+  sinkRunSchema,
+  sinkSchema,
+} from './ipc/sinks.ts'
