@@ -18,7 +18,7 @@ interface BatchPlace {
 }
 
 /** The id of a chunk: equal rows of one sink at one place have equal ids, and no others have. */
-export function batchId({ sink, partition, since }: BatchPlace, lines: Uint8Array): string {
+function batchId({ sink, partition, since }: BatchPlace, lines: string): string {
   const place = JSON.stringify([sink, partition.dataset, partition.source, since])
   return createHash('sha256').update(place).update('\n').update(lines).digest('hex')
 }
@@ -40,7 +40,7 @@ export async function cutChunks(
     chunks.push({ since, until, offset, rows, at, batch_id: batchId({ sink, partition, since }, open.lines()) })
   }
   for await (const { row } of source.readRows(partition, range)) {
-    const line = Buffer.from(encodeRow(row))
+    const line = encodeRow(row)
     if (!open.takes(row, line, limits)) {
       seal()
       // A unit that ended among rows without a sequence would ship them again.
@@ -53,12 +53,8 @@ export async function cutChunks(
   return { until: range.until, chunks }
 }
 
-/** The rows of a chunk as they are now, with their lines. */
-export async function readChunk(
-  source: RowSource,
-  partition: Partition,
-  chunk: Chunk,
-): Promise<{ readonly rows: readonly HistoryRow[]; readonly lines: Buffer }> {
+/** The rows of a chunk, as far as they are still there. */
+export async function readChunk(source: RowSource, partition: Partition, chunk: Chunk): Promise<readonly HistoryRow[]> {
   const isSequenced = chunk.until > chunk.since
   const rows: HistoryRow[] = []
   let behind = chunk.offset
@@ -71,14 +67,14 @@ export async function readChunk(
     rows.push(row)
     if (!isSequenced && rows.length === chunk.rows) break
   }
-  return { rows, lines: Buffer.from(rows.map(encodeRow).join('')) }
+  return rows
 }
 
 /** The chunk that rows are being put into. */
 class OpenChunk {
   readonly since: number
   readonly offset: number
-  readonly #lines: Buffer[] = []
+  readonly #lines: string[] = []
   #bytes = 0
   until: number
   /** The time of its first row. */
@@ -94,16 +90,16 @@ class OpenChunk {
     return this.#lines.length
   }
 
-  takes(row: HistoryRow, line: Buffer, { rowsMax, bytesMax }: ChunkLimits): boolean {
+  takes(row: HistoryRow, line: string, { rowsMax, bytesMax }: ChunkLimits): boolean {
     if (this.rows === 0) return true
     const isOfAKind = (row.seq === null) === (this.until === this.since)
-    return isOfAKind && this.rows < rowsMax && this.#bytes + line.length <= bytesMax
+    return isOfAKind && this.rows < rowsMax && this.#bytes + Buffer.byteLength(line) <= bytesMax
   }
 
-  add(row: HistoryRow, line: Buffer): void {
+  add(row: HistoryRow, line: string): void {
     if (this.rows === 0) this.at = row.at
     this.#lines.push(line)
-    this.#bytes += line.length
+    this.#bytes += Buffer.byteLength(line)
     if (row.seq !== null) this.until = row.seq
   }
 
@@ -112,7 +108,7 @@ class OpenChunk {
     return new OpenChunk(this.until, row.seq === null ? this.offset + this.rows : 0)
   }
 
-  lines(): Buffer {
-    return Buffer.concat(this.#lines)
+  lines(): string {
+    return this.#lines.join('')
   }
 }

@@ -11,7 +11,7 @@
  * 3. Rows that retention took before they were shipped are counted as lost with the advance that passes them.
  */
 import { crashPoint } from '@claudemesh/storage'
-import { batchId, cutChunks, readChunk } from './chunks.ts'
+import { cutChunks, readChunk } from './chunks.ts'
 import type { Partition, RowSource, SeqRange } from './row-source.ts'
 import type { Runtime } from './runtime.ts'
 import type { Sink } from './sink.ts'
@@ -81,11 +81,11 @@ async function shipAll(o: PartitionExport, intent: Intent, signal: AbortSignal):
 }
 
 async function ship(o: PartitionExport, chunk: Chunk, signal: AbortSignal): Promise<Exported> {
-  const { id, sink, source, partition } = o
-  const { rows, lines, lost } = await readWithLoss(source, partition, chunk)
+  const { sink, source, partition } = o
+  const { rows, lost } = await readWithLoss(source, partition, chunk)
   if (rows.length === 0) return { rows: 0, lost }
-  const isShort = batchId({ sink: id, partition, since: chunk.since }, lines) !== chunk.batch_id
-  await sink.ship({ partition, chunk, rows, lines, isShort }, signal)
+  // A row never changes: as many of them as there were are the same ones.
+  await sink.ship({ partition, chunk, rows, isShort: rows.length < chunk.rows }, signal)
   crashPoint('sinks.chunk_shipped')
   return { rows: rows.length, lost }
 }
@@ -95,7 +95,7 @@ async function readWithLoss(source: RowSource, partition: Partition, chunk: Chun
   const lost = () => source.lost(partition, chunk.since, chunk.until).rows
   for (;;) {
     const before = lost()
-    const read = await readChunk(source, partition, chunk)
-    if (lost() === before) return { ...read, lost: before }
+    const rows = await readChunk(source, partition, chunk)
+    if (lost() === before) return { rows, lost: before }
   }
 }

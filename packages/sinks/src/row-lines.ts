@@ -1,6 +1,11 @@
 /** Rows as lines of JSON: equal rows are equal bytes. */
 import type { HistoryRow } from '@claudemesh/protocol'
 
+/** All lines of some rows. */
+export function encodeRows(rows: readonly HistoryRow[]): string {
+  return rows.map(encodeRow).join('')
+}
+
 /** One line, with its end; its members in the order of the columns. */
 export function encodeRow(row: HistoryRow): string {
   const line: HistoryRow = {

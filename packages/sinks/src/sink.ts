@@ -9,8 +9,6 @@ export interface Shipment {
   readonly chunk: Chunk
   /** At least one. */
   readonly rows: readonly HistoryRow[]
-  /** The rows as lines of JSON. */
-  readonly lines: Buffer
   /** Rows of the chunk are gone since its id was made: what is there of it is shipped under the same id. */
   readonly isShort: boolean
 }

@@ -1,7 +1,7 @@
 /** Rows as lines of JSON under gzip. */
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
-import { encodeRow } from '../row-lines.ts'
+import { encodeRows } from '../row-lines.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
 const compress = promisify(gzip)
@@ -14,7 +14,7 @@ export const jsonlWriter: BlobWriter = {
   extension: 'jsonl.gz',
 
   async encode(rows) {
-    const bytes = await compress(rows.map(encodeRow).join(''))
+    const bytes = await compress(encodeRows(rows))
     bytes[systemByte.offset] = systemByte.unknown
     return bytes
   },

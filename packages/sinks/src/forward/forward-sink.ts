@@ -10,6 +10,7 @@ import { createHmac } from 'node:crypto'
 import { MeshError, parseRetryAfter } from '@claudemesh/protocol'
 import { readSecretReference } from '@claudemesh/storage'
 import { Agent, request } from 'undici'
+import { encodeRows } from '../row-lines.ts'
 import { formatPartition } from '../row-source.ts'
 import type { Runtime } from '../runtime.ts'
 import type { ChunkLimits, Shipment, Sink } from '../sink.ts'
@@ -51,9 +52,9 @@ export class ForwardSink implements Sink {
     this.#o = o
   }
 
-  async ship({ partition, chunk, lines }: Shipment, signal: AbortSignal): Promise<void> {
+  async ship({ partition, chunk, rows }: Shipment, signal: AbortSignal): Promise<void> {
     const { compression, runtime } = this.#o
-    const body = await compressorOf(compression)?.(lines)
+    const body = await compressorOf(compression)?.(Buffer.from(encodeRows(rows)))
     if (body === undefined)
       throw new MeshError('sink_refused', { detail: `This version of Node has no ${compression}` })
     const headers = await this.#headers({ batchId: chunk.batch_id, partition: formatPartition(partition), body })
