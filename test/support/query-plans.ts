@@ -58,9 +58,9 @@ export function costlySteps({ sql, steps }: QueryPlan): readonly string[] {
   return steps.filter((step) => /\bUSE TEMP B-TREE\b|\bAUTOMATIC\b/.test(step) || (!stops && isScanOfTable(step)))
 }
 
-/** What another statement of the same query found, a JSON array and the table of counters, which has a row a table, are none. */
+/** What another statement of the same query found, a JSON array, the counters (a row a table) and tables of one row are none. */
 function isScanOfTable(step: string): boolean {
-  return /^SCAN (?!CONSTANT ROW|\(?subquery|json_each|sqlite_sequence|[\w-]+ VIRTUAL TABLE)/i.test(step)
+  return /^SCAN (?!CONSTANT ROW|outbox_state|\(?subquery|json_each|sqlite_sequence|[\w-]+ VIRTUAL TABLE)/i.test(step)
 }
 
 /** All indexes that the schema declares, and which statements use each. */
