@@ -44,6 +44,7 @@ export async function startDaemon(host: TestHome, options: DaemonTestOptions = {
     sources: { home: host.home, mesh: host.slug, flags: { 'log.level': 'debug', ...flags }, env },
     selfCommand: [process.execPath, '-e', ''],
     runtime,
+    listenFd: null,
     openLogDestination: (path) => new LogFile({ path, bytesMax: 1024 * 1024, filesKept: 1 }),
   })
   let closed: Promise<void> | null = null

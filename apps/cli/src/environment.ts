@@ -12,6 +12,8 @@ export interface Environment {
   readonly mesh: string | null
   /** Data directory of the broker on this host: CLAUDEMESH_BROKER_DATA, by default the one in the home. */
   readonly brokerData: string
+  /** Where programs of this user have their settings: XDG_CONFIG_HOME, by default ~/.config. */
+  readonly configHome: string
   /** Name of this host, from which a member's default name is made. */
   readonly hostname: string
   /** Whether this is a CI job. */
@@ -45,6 +47,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     isHomeChosen: nonEmpty(env['CLAUDEMESH_HOME']) !== null,
     brokerData: nonEmpty(env['CLAUDEMESH_BROKER_DATA']) ?? join(home, 'broker'),
     mesh: nonEmpty(env['CLAUDEMESH_MESH']),
+    configHome: readConfigHome(env['XDG_CONFIG_HOME']),
     hostname: hostname(),
     isCi: isCi(env),
     colour: readColourWish(env),
@@ -72,6 +75,11 @@ function readHome(value: string | undefined): string {
   const home = nonEmpty(value)
   if (home === null) return join(homedir(), '.claudemesh')
   return isAbsolute(home) ? home : join(process.cwd(), home)
+}
+
+/** A relative one is ignored, as its specification says. */
+function readConfigHome(value: string | undefined): string {
+  return value !== undefined && isAbsolute(value) ? value : join(homedir(), '.config')
 }
 
 function readColourWish(env: Readonly<Record<string, string | undefined>>): ColourWish {

@@ -17,4 +17,6 @@ export interface DaemonParts {
   readonly runtime: Runtime
   /** Called once the directory is this daemon's own, with the path of its log file. */
   readonly openLogDestination: (path: string) => LogDestination
+  /** A socket that a service manager has opened; null: the daemon opens its own. */
+  readonly listenFd: number | null
 }

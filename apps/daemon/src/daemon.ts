@@ -249,7 +249,7 @@ export class Daemon {
     const { tcp, httpPort: wanted } = this.#config.current().ipc
     const port = tcp ? wanted : null
     httpPort = await listenOnTcp({ ipc, port, paths, raised: this.#raised, log: this.#log.lifecycle })
-    await ipc.listenOnSocket(this.#socket)
+    await ipc.listenOnSocket(this.#socket, this.#parts.listenFd)
   }
 
   #watchDisk(stores: Stores, { room }: Artifacts): DiskWatch {

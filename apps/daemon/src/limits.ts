@@ -44,6 +44,10 @@ export const brokerConfirmationMsMax = 2_000
 export const socketPathBytesMax = { linux: 107, other: 103 } as const
 /** After the start, when members and topics have been read and the first messages are through. */
 export const restAfterStartMs = 10_000
+/** How often a service manager is told how the daemon is, at the least. */
+export const supervisorBeatMsMax = 60_000
+/** Within which the daemon answers itself, or says no word. */
+export const supervisorAnswerMsMax = 10_000
 /** From the signal to the exit: settling, checkpoint, close. */
 export const shutdownMsMax = 5_000
 /** The parts of it that an ephemeral member gets to let out what waits, and to say that it leaves. */

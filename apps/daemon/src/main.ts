@@ -5,6 +5,7 @@ import { LogFile } from '@claudemesh/storage'
 import { Daemon } from './daemon.ts'
 import type { LogDestination } from './daemon-parts.ts'
 import { type Departure, departureOf } from './lifecycle/exit.ts'
+import { Supervisor, takeSupervisorTerms } from './lifecycle/supervisor.ts'
 import { logFileBytesMax, logFilesKept, restAfterStartMs, shutdownMsMax } from './limits.ts'
 import { systemRuntime } from './runtime.ts'
 
@@ -37,14 +38,18 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { home, mesh, flags, selfCommand } = options
   const stop = stopSignal()
+  const terms = takeSupervisorTerms(process.env, process.pid)
   let daemon: Daemon
   try {
     const sources = { home, mesh, flags }
-    daemon = await Daemon.open({ sources, selfCommand, runtime: systemRuntime(), openLogDestination })
+    const parts = { sources, selfCommand, runtime: systemRuntime(), openLogDestination }
+    daemon = await Daemon.open({ ...parts, listenFd: terms.listenFd })
   } catch (error) {
     tellOfFailure(error)
     return departureOf(error).exitCode
   }
+  const supervisor = new Supervisor({ terms, socket: daemon.socket, log: daemon.log.lifecycle })
+  supervisor.ready()
   process.on('SIGHUP', () => daemon.reload())
   process.once('uncaughtException', (error) => abandon(daemon, error))
   setTimeout(collectWhatStartingLeft, restAfterStartMs).unref()
@@ -54,6 +59,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const { exitCode, name, reason } = departure
     daemon.log.lifecycle.error({ exit_code: exitCode, name, reason }, 'daemon_leaves')
   }
+  supervisor.stopping()
   await withinShutdownTime(daemon.close())
   return departure?.exitCode ?? 0
 }

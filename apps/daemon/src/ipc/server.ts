@@ -81,14 +81,15 @@ export class IpcServer {
    * Listens on a Unix socket. What is left there by a process that was killed is removed: the caller holds the lock,
    * so nobody else can be serving it.
    *
+   * @param inherited the descriptor of a socket that listens there already, and stays when this process is gone
    * @throws MeshError start_failed when something that is no socket is in the way
    */
-  async listenOnSocket(path: string): Promise<void> {
-    removeStaleSocket(path)
+  async listenOnSocket(path: string, inherited: number | null): Promise<void> {
+    if (inherited === null) removeStaleSocket(path)
     const server = this.#createServer(this.#config().ipc.socketInflightMax)
     server.on('connection', (connection) => this.#gate.trust(connection))
-    await listen(server, { path })
-    chmodSync(path, 0o600)
+    await listen(server, inherited === null ? { path } : { fd: inherited })
+    if (inherited === null) chmodSync(path, 0o600)
   }
 
   /** Listens on 127.0.0.1. Returns the port. */
@@ -151,7 +152,10 @@ export class IpcServer {
   }
 }
 
-async function listen(server: Server, address: { path: string } | { host: string; port: number }): Promise<void> {
+async function listen(
+  server: Server,
+  address: { path: string } | { fd: number } | { host: string; port: number },
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(address, () => {
