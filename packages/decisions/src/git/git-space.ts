@@ -105,15 +105,17 @@ export class GitSpace {
    * @throws MeshError `history_rewritten`, `storage_failed`
    */
   async refresh(admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
-    const [found] = await this.#source.reader.info([this.ref])
-    const head = found?.id ?? null
-    if (head === this.#head && (head !== null || this.#source.marks.read(this.name) === null)) return
+    const seen = await this.#branch()
+    if (seen === this.#head && (seen !== null || this.#source.marks.read(this.name) === null)) return
+    // Whoever moves the branch writes the mark afterwards: one that is read first is never ahead of the branch.
+    const mark = this.#source.marks.read(this.name)
+    const head = await this.#branch()
     if (this.#damage !== null || this.isAhead) this.forget()
     const known = this.#commits.at(-1) ?? null
     const list = head === null ? { parent: null, ids: [] } : await this.#list(head, known)
     if (list === null) return
     if (list.parent !== known) throw this.#rewritten(head)
-    this.#checkMark(list.ids, head)
+    this.#checkMark(mark, list.ids, head)
     await this.#take(list.ids, admitted)
     this.#head = head
     if (this.#damage === null && head !== null) this.#markAsFound()
@@ -182,6 +184,12 @@ export class GitSpace {
   }
 
   /** Null when the branch cannot be followed: then all of it is damaged. */
+  /** The last commit of the branch as it is now. */
+  async #branch(): Promise<string | null> {
+    const [found] = await this.#source.reader.info([this.ref])
+    return found?.id ?? null
+  }
+
   async #list(head: string, known: string | null) {
     try {
       return await listCommits(this.#source.repository, { space: this.name, head, without: known })
@@ -193,8 +201,7 @@ export class GitSpace {
     }
   }
 
-  #checkMark(added: readonly string[], head: string | null): void {
-    const mark = this.#source.marks.read(this.name)
+  #checkMark(mark: ReturnType<HighWaterMarks['read']>, added: readonly string[], head: string | null): void {
     if (mark === null || mark.seq <= this.seq) return
     if (added[mark.seq - this.seq - 1] !== mark.commit) throw this.#rewritten(head)
   }
