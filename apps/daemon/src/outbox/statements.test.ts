@@ -82,9 +82,14 @@ const plans: Readonly<Partial<Record<keyof typeof outboxSql, readonly string[]>>
     ...receiptsOfDeleted,
   ],
   selectBehind: ['SEARCH outbox USING INTEGER PRIMARY KEY (rowid>?)'],
-  // One probe for the newest row, and the one row of the state.
-  lastPosition: ['SCAN CONSTANT ROW', 'SCALAR SUBQUERY 1', 'SEARCH outbox', 'SCALAR SUBQUERY 2', 'SCAN outbox_state'],
-  notePosition: ['SCAN outbox_state', 'SCALAR SUBQUERY 2', 'SEARCH outbox', 'SCALAR SUBQUERY 1', 'SEARCH outbox'],
+  lastPosition: ['SEARCH outbox_state USING INTEGER PRIMARY KEY (rowid=?)', 'SCALAR SUBQUERY 1', 'SEARCH outbox'],
+  notePosition: [
+    'SEARCH outbox_state USING INTEGER PRIMARY KEY (rowid=?)',
+    'SCALAR SUBQUERY 2',
+    'SEARCH outbox',
+    'SCALAR SUBQUERY 1',
+    'SEARCH outbox',
+  ],
   countByStatus: ['SCAN outbox USING COVERING INDEX outbox_status'],
 }
 

@@ -67,7 +67,7 @@ export const outboxSql = {
                         status, enqueued_at, next_attempt_at, reply_to_id, mentions, addressed, receipts, message_bytes,
                         sealed, wire_fingerprint, recipients_epoch)
     VALUES ((SELECT last_position + 1 FROM outbox_state
-              WHERE last_position > coalesce((SELECT max(rowid) FROM outbox), 0)),
+              WHERE id = 1 AND last_position > coalesce((SELECT max(rowid) FROM outbox), 0)),
             @id, @clientMessageId, @requestFingerprint, @destinationKind, @destinationRef, @priority, @payload,
             @status, @now, @now, @replyToId, @mentions, @addressed, @receipts, @messageBytes,
             @sealed, @wireFingerprint, @recipientsEpoch)
@@ -76,10 +76,10 @@ export const outboxSql = {
   selectById: `SELECT ${rowColumns} FROM outbox WHERE id = ?`,
   selectBehind: `SELECT rowid AS position, ${rowColumns} FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT ?`,
   lastPosition: `
-    SELECT max(coalesce((SELECT max(rowid) FROM outbox), 0), (SELECT last_position FROM outbox_state))`,
+    SELECT max(last_position, coalesce((SELECT max(rowid) FROM outbox), 0)) FROM outbox_state WHERE id = 1`,
   notePosition: `
     UPDATE outbox_state SET last_position = (SELECT max(rowid) FROM outbox)
-     WHERE last_position < (SELECT max(rowid) FROM outbox)`,
+     WHERE id = 1 AND last_position < (SELECT max(rowid) FROM outbox)`,
   selectByPosition: `SELECT ${rowColumns} FROM outbox WHERE rowid = ?`,
   selectByClientMessageId: `SELECT ${rowColumns} FROM outbox WHERE client_message_id = ? AND released_at IS NULL`,
   summaryByClientMessageId: `SELECT ${summaryColumns} FROM outbox WHERE client_message_id = ? AND released_at IS NULL`,
