@@ -1,18 +1,35 @@
 // `npm run demo`: the main job on this machine, in a temporary home, with real processes.
 //
 // Two members' daemons and an embedded broker; one message sent with curl and read at the other side; the files of this
-// checkout as a package, shared with the other member and written out there, verified; then the point of the product: messages flow both ways while broker and daemons are killed with SIGKILL and some sends are repeated with
-// the same key. It ends with what was acknowledged, delivered, doubled and lost, and exits 1 unless the last two are 0.
+// checkout as a package, shared with the other member and written out there, verified; decisions of both in one order, also
+// when one is killed; then the point of the product: messages flow both ways while broker and daemons are killed with SIGKILL
+// and some sends are repeated with the same key; and their history as Parquet, exported once. It ends with what was acknowledged, delivered, doubled and lost, and exits 1 unless the last two are 0.
 //
 //   --short   a third of the kills, for CI
 //   --seed N  the same kills and messages again
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import http from 'node:http'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { listCheckout } from './checkout.mjs'
+import { decideTogether } from './demo/decisions.mjs'
+import { exportHistory } from './demo/export.mjs'
+import {
+  alice,
+  bob,
+  brokerPid,
+  chapter,
+  claudemesh,
+  curl,
+  daemonPid,
+  get,
+  kill,
+  place,
+  request,
+  say,
+  sees,
+  shown,
+  until,
+} from './demo/members.mjs'
 import { build, install, root } from './prepare.mjs'
 
 const short = process.argv.includes('--short')
@@ -28,12 +45,6 @@ const repeatEvery = 10
 
 const random = mulberry32(seed)
 const started = performance.now()
-const place = mkdtempSync(join(tmpdir(), 'claudemesh-demo-'))
-const alice = member('alice')
-const bob = member('bob')
-
-process.on('SIGINT', () => process.exit(130))
-process.on('exit', cleanUp)
 
 install()
 build()
@@ -74,6 +85,9 @@ async function main() {
   if (different.length > 0) throw new Error(`came out as others: ${different.join(', ')}`)
   say(`${files.length} files are at bob's what they are here, byte for byte; the broker saw ciphertext.`)
 
+  chapter('Decisions of both, in one order')
+  await decideTogether()
+
   chapter(`Messages both ways while everything is killed (seed ${seed})`)
   const sent = new Map()
   const stop = new AbortController()
@@ -87,6 +101,9 @@ async function main() {
   say(`${sent.size} sends acknowledged; killed ${count(killed)}. Waiting until everything has arrived ...`)
   await bringBack()
   await until('both outboxes are empty', async () => (await isDrained(alice)) && (await isDrained(bob)), 60_000)
+
+  chapter('The history, exported once')
+  await exportHistory()
 
   chapter('The balance')
   process.exitCode = balance(sent, [await readInbox(alice), await readInbox(bob)].flat()) ? 0 : 1
@@ -187,104 +204,8 @@ async function isDrained(one) {
   return outbox !== undefined && outbox.pending + outbox.inflight === 0
 }
 
-async function sees(one, name) {
-  return (await get(one, '/v1/peers'))?.peers.some((peer) => peer.name === name) === true
-}
-
-function member(name) {
-  const home = join(place, name)
-  return { name, home, directory: join(home, 'daemon', 'demo'), socket: join(home, 'daemon', 'demo', 'sock') }
-}
-
-function claudemesh(one, args, input) {
-  const command = [join(root, 'apps/cli/bin/claudemesh.js'), ...args]
-  const env = { ...process.env, CLAUDEMESH_HOME: one.home, NO_COLOR: '1' }
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { env, input, encoding: 'utf8' })
-  if (status !== 0)
-    throw new Error(`claudemesh ${args.join(' ')} of ${one.name} ended with ${status}\n${stdout}${stderr}`)
-  return stdout
-}
-
-function shown(one, args) {
-  say(`$ claudemesh ${args.join(' ')}${' '.repeat(Math.max(1, 52 - args.join(' ').length))}# ${one.name}`)
-  say(claudemesh(one, args).trimEnd())
-}
-
-function curl(args) {
-  return execFileSync('curl', ['--silent', '--show-error', ...args], { encoding: 'utf8' }).trimEnd()
-}
-
-function get(one, path) {
-  return request(one, 'GET', path).then(
-    ({ json }) => json,
-    () => null,
-  )
-}
-
-function request(one, method, path, body) {
-  return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const outgoing = http.request({ socketPath: one.socket, method, path, headers, timeout: 10_000 }, (answer) => {
-      const chunks = []
-      answer.on('data', (chunk) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => {
-        try {
-          resolve({ status: answer.statusCode, json: JSON.parse(Buffer.concat(chunks).toString('utf8')) })
-        } catch (error) {
-          reject(error)
-        }
-      })
-    })
-    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer')))
-    outgoing.on('error', reject)
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body))
-  })
-}
-
-async function until(what, condition, limitMs = 30_000) {
-  const deadline = performance.now() + limitMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited ${limitMs / 1000} s in vain until ${what}`)
-    await pause(100)
-  }
-}
-
-function brokerPid() {
-  const endpoint = join(alice.home, 'broker', 'endpoint.json')
-  return existsSync(endpoint) ? JSON.parse(readFileSync(endpoint, 'utf8')).pid : null
-}
-
-function daemonPid(one) {
-  const file = join(one.directory, 'pid')
-  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : null
-}
-
-function kill(pid) {
-  try {
-    process.kill(pid, 'SIGKILL')
-    return true
-  } catch {
-    // Already gone: a broker that was killed and is not back yet.
-    return false
-  }
-}
-
 function count(names) {
   return [...new Set(names)].map((name) => `${name} ${names.filter((other) => other === name).length} times`).join(', ')
-}
-
-function cleanUp() {
-  for (const pid of [brokerPid(), daemonPid(alice), daemonPid(bob)]) if (pid !== null) kill(pid)
-  rmSync(place, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-}
-
-function chapter(title) {
-  say(`\n-- ${title} ${'-'.repeat(Math.max(0, 74 - title.length))}`)
-}
-
-function say(text) {
-  console.log(text)
 }
 
 /** A small seeded generator, so that a run can be repeated. */
