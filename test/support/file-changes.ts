@@ -60,7 +60,8 @@ export class RecordedRun {
     }
     return [
       ...[...data].filter((path) => existsSync(path)).map((path) => ({ what: 'data' as const, path })),
-      ...[...names.keys()].map((path) => ({ what: 'name' as const, path })),
+      // What was in a directory that has gone goes with that, which is a name in another one.
+      ...[...names].filter(([, directory]) => existsSync(directory)).map(([path]) => ({ what: 'name' as const, path })),
     ]
   }
 }

@@ -13,8 +13,10 @@ function note(change) {
   original.writeSync(record, `${JSON.stringify(change)}\n`)
 }
 
+/** A removal of a whole directory names what is in it by buffers. */
 function name(path) {
-  note({ kind: 'name', path: resolve(path), directory: dirname(resolve(path)) })
+  const full = resolve(String(path))
+  note({ kind: 'name', path: full, directory: dirname(full) })
 }
 
 function written(target) {
@@ -29,7 +31,7 @@ for (const [call, places] of Object.entries(naming)) {
     const result = original[call](...args)
     // A directory that was there already has not been made.
     if (call !== 'mkdirSync' || result !== undefined) for (const place of places) name(args[place])
-    if (call === 'renameSync') note({ kind: 'moved', path: resolve(args[1]), from: resolve(args[0]) })
+    if (call === 'renameSync') note({ kind: 'moved', path: resolve(String(args[1])), from: resolve(String(args[0])) })
     return result
   }
 }
