@@ -362,7 +362,7 @@ describe('topics', () => {
     members.close()
     const again = open()
     expect(again.unreconciled()).toEqual([{ topic: 'builds', wanted: true }])
-    expect(again.findTopic('builds')).toEqual({ name: 'builds' })
+    expect(again.findTopic('builds')).toEqual({ name: 'builds', wanted: true })
     expect(again.topics()).toEqual([{ name: 'builds', wanted: true, subscribed: false, subscribers: null }])
     again.applyTopics([topicOf('builds', true, 3)], false)
     expect(again.unreconciled()).toEqual([])
