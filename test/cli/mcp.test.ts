@@ -69,6 +69,8 @@ describe('agents over MCP', { timeout: 60_000 }, () => {
       'directory',
       'share_file',
       'get_file',
+      'record_decision',
+      'read_decisions',
     ])
     for (const { description, inputSchema } of tools) {
       expect(description?.length).toBeGreaterThan(100)
@@ -156,6 +158,31 @@ describe('agents over MCP', { timeout: 60_000 }, () => {
       expect(JSON.stringify(contents)).toContain(`for ${era}`)
     },
   )
+
+  test('a decision is recorded once, and read with what is behind it', async () => {
+    expect(await call(ofAlice, 'record_decision', { space: 'plans', key: 'db', value: 'sqlite' })).toMatchObject({
+      isError: true,
+    })
+    alice.cli(['decision', 'create', 'plans'])
+    const args = {
+      space: 'plans',
+      key: 'db',
+      value: { engine: 'sqlite' },
+      note: 'one file\nnumber 9',
+      idempotency_key: 'd',
+    }
+    const decided = await call(ofAlice, 'record_decision', args)
+    expect(decided.text).toContain('Decided in plans as number 1 and 2.')
+    expect((await call(ofAlice, 'record_decision', args)).text).toBe(decided.text)
+    expect((await call(ofAlice, 'read_decisions')).text).toBe('plans: 2 decisions, on this host alone')
+    const state = await call(ofAlice, 'read_decisions', { space: 'plans' })
+    expect(state.text).toBe('plans at number 2:\n"db" = {"engine":"sqlite"} (number 1)\nnote 2: "one file\\nnumber 9"')
+    const why = await call(ofAlice, 'read_decisions', { space: 'plans', key: 'db' })
+    expect(why.text).toMatch(/^number 1, .*, by [0-9a-f]{64}, signature unsigned: /)
+    for (const bad of [{ key: 'x' }, { value: 1 }, {}]) {
+      expect(await call(ofAlice, 'record_decision', { space: 'plans', ...bad })).toMatchObject({ isError: true })
+    }
+  })
 
   test('without a daemon a tool says how to start it, and goes on once it is there', async () => {
     await bob.kill()

@@ -14,12 +14,23 @@ import type { Tool, ToolContext } from './tool.ts'
 import { directory } from './tools/directory.ts'
 import { getFile } from './tools/get-file.ts'
 import { readInbox } from './tools/inbox.ts'
+import { readDecisions } from './tools/read-decisions.ts'
+import { recordDecision } from './tools/record-decision.ts'
 import { reply } from './tools/reply.ts'
 import { sendMessage } from './tools/send.ts'
 import { shareFile } from './tools/share-file.ts'
 
 /** In the order in which they are listed. */
-const tools: readonly Tool[] = [sendMessage, readInbox, reply, directory, shareFile, getFile]
+const tools: readonly Tool[] = [
+  sendMessage,
+  readInbox,
+  reply,
+  directory,
+  shareFile,
+  getFile,
+  recordDecision,
+  readDecisions,
+]
 
 const inboxUri = 'claudemesh://inbox'
 const inboxMessagesMax = 50
