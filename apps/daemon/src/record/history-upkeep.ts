@@ -18,7 +18,6 @@ export interface HistoryUpkeepOptions {
 export class HistoryUpkeep {
   readonly #o: HistoryUpkeepOptions
   readonly #work: PacedWork
-  #lost = 0
 
   constructor(o: HistoryUpkeepOptions) {
     this.#o = o
@@ -34,18 +33,12 @@ export class HistoryUpkeep {
     await this.#work.stop()
   }
 
-  /** Rows deleted since the start that no sink will get. */
-  get lost(): number {
-    return this.#lost
-  }
-
   /** Deletes what is past its retention now. */
   async prune(): Promise<Awaited<ReturnType<History['prune']>>> {
     const { history, now, raised, log } = this.#o
     const pruned = await history.prune(now())
     for (const { partition, rows, lost } of pruned) {
       if (rows > 0) log.info({ partition, removed: rows, lost }, 'history_pruned')
-      this.#lost += lost
     }
     if (pruned.every(({ lost }) => lost === 0)) raised.clear('history_cap_passed')
     return pruned
