@@ -23,6 +23,7 @@ import { eventsGrowth } from './growth/events.ts'
 import { type Growth, runGrowth } from './growth/growth.ts'
 import { inboxGrowth } from './growth/inbox.ts'
 import { outboxGrowth } from './growth/outbox.ts'
+import { history } from './history.ts'
 import { latency } from './latency.ts'
 import { loadGenerator } from './load-generator.ts'
 import { busynessAtRest, describeMachine, watchBusyness } from './machine.ts'
@@ -56,6 +57,7 @@ const benchmarks: readonly Benchmark[] = [
   artifactReading,
   artifactWriters,
   decisions,
+  history,
   sinks,
 ]
 const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]

@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { History } from '@claudemesh/history'
+import type { History } from '@claudemesh/history'
 import {
   BlobSink,
   ForwardSink,
@@ -17,8 +17,8 @@ import {
 } from '@claudemesh/sinks'
 import BetterSqlite3 from 'better-sqlite3'
 import type { Benchmark, Contest, Sample } from './benchmark.ts'
+import { fillHistory, partition } from './history-rows.ts'
 
-const partition = { dataset: 'messages', source: 'mesh=home' }
 const smallRows = 1000
 const exportedRows = 50_000
 const ticks = 200
@@ -51,7 +51,7 @@ export const sinks: Benchmark = {
 
 async function prepare(rows: number): Promise<Contest> {
   const directory = mkdtempSync(join(tmpdir(), 'claudemesh-bench-'))
-  const open = (name: string, count: number) => fill(join(directory, name), count)
+  const open = (name: string, count: number) => fillHistory(join(directory, name), count)
   const [large, small, exported] = [open('large', rows), open('small', smallRows), open('exported', exportedRows)]
   let made = 0
   const fresh = () => join(directory, `${made++}`)
@@ -79,24 +79,6 @@ async function prepare(rows: number): Promise<Contest> {
       for (const history of [large, small, exported]) history.close()
       rmSync(directory, { recursive: true })
     },
-  }
-}
-
-function fill(directory: string, count: number): History {
-  const retention = { ageMsMax: null, bytesMax: null, waitForSinkAck: true, capAgeMs: null, capBytes: null }
-  const history = History.open({ directory, now: Date.now, retentionOf: () => retention, losing: () => undefined })
-  for (let done = 0; done < count; done += 1000) {
-    const rows = Array.from({ length: 1000 }, (_, index) => rowOf(done + index))
-    history.append(partition, { rows, cursors: [] })
-  }
-  return history
-}
-
-function rowOf(n: number) {
-  return {
-    ...{ direction: 'received' as const, mesh: 'home', at: 1_700_000_000_000 + n, sender: 'a'.repeat(64) },
-    ...{ destination: '#deploys', client_message_id: `build-${n}`, broker_message_id: null, history_id: String(n) },
-    ...{ body: `build ${n} is green `.repeat(8), meta: { branch: 'main', n }, state: 'delivered' },
   }
 }
 
