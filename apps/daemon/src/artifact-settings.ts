@@ -1,5 +1,6 @@
 /** The settings of the store of artifacts (06 §16), and what they come to. */
 import type { Limits, S3Config } from '@claudemesh/artifacts'
+import { bucketServerSettings, secretForm } from './bucket-settings.ts'
 import { type Setting, type SettingValue, withoutPassword } from './setting-forms.ts'
 
 export interface ArtifactConfig {
@@ -58,22 +59,10 @@ const bounds: Readonly<Record<Exclude<keyof Limits, 'pageRowsMax'>, Bound>> = {
 }
 
 const mebibyte = 1024 ** 2
-/** A key is named by where it is found, so that no file of settings and no answer holds one. */
-const secretForm: Setting['form'] = { type: 'text', pattern: /^(env:\w+|file:\/[^\0]*)$/, example: 'env:ARTIFACTS_KEY' }
+const secret = secretForm('env:ARTIFACTS_KEY')
 
 const bucketSettings = {
-  endpoint_url: {
-    form: { type: 'text', pattern: /^https?:\/\/\S+$/, example: 'https://objects.example.org' },
-    reload: false,
-    default: null,
-    describe: 'server of the bucket; that of AWS for the region when absent',
-  },
-  region: {
-    form: { type: 'text', pattern: /^[a-z0-9-]{1,64}$/, example: 'eu-central-1' },
-    reload: false,
-    default: 'us-east-1',
-    describe: 'region of the bucket',
-  },
+  ...bucketServerSettings,
   bucket: {
     form: { type: 'text', pattern: /^[a-z0-9][a-z0-9.-]{2,62}$/, example: 'artifacts' },
     reload: false,
@@ -87,13 +76,13 @@ const bucketSettings = {
     describe: 'what the names of all objects in the bucket begin with, without a slash at its ends',
   },
   access_key_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: 'env:AWS_ACCESS_KEY_ID',
     describe: 'where the access key is found: env:NAME, or file: and an absolute path',
   },
   secret_key_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: 'env:AWS_SECRET_ACCESS_KEY',
     describe: 'where the secret key is found: env:NAME, or file: and an absolute path',

@@ -1,7 +1,8 @@
 /** The settings of the sinks (08 §3): a section `[sinks.<name>]` each, and what they come to. */
 import { MeshError } from '@claudemesh/protocol'
 import { findSettingsFault, parseSchedule, type SinkSettings } from '@claudemesh/sinks/settings'
-import { type Setting, type SettingForm, type SettingValue, withoutPassword } from './setting-forms.ts'
+import { bucketServerSettings, secretForm } from './bucket-settings.ts'
+import { type Setting, type SettingValue, withoutPassword } from './setting-forms.ts'
 
 export interface SinkConfig {
   readonly name: string
@@ -13,7 +14,7 @@ export interface SinkConfig {
   readonly jitterMsMax: number
 }
 
-const secretForm: SettingForm = { type: 'text', pattern: /^(env:\w+|file:\/[^\0]*)$/, example: 'env:COLLECTOR_TOKEN' }
+const secret = secretForm('env:COLLECTOR_TOKEN')
 
 /** Keys of a section. */
 export const sinkSettings = {
@@ -55,37 +56,26 @@ export const sinkSettings = {
     describe: 'how bodies go over HTTP; zstd from Node 22.15 on',
   },
   token_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: null,
     describe: 'where the token is found that a receiver wants: env:NAME, or file: and an absolute path',
   },
   signature_key_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: null,
     describe: 'where the key is found that bodies are signed with, HMAC-SHA-256',
   },
-  endpoint_url: {
-    form: { type: 'text', pattern: /^https?:\/\/\S+$/, example: 'https://objects.example.org' },
-    reload: false,
-    default: null,
-    describe: 'server of the bucket; that of AWS for the region when absent',
-  },
-  region: {
-    form: { type: 'text', pattern: /^[a-z0-9-]{1,64}$/, example: 'eu-central-1' },
-    reload: false,
-    default: 'us-east-1',
-    describe: 'region of the bucket',
-  },
+  ...bucketServerSettings,
   access_key_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: 'env:AWS_ACCESS_KEY_ID',
     describe: 'where the access key of the bucket is found',
   },
   secret_key_ref: {
-    form: secretForm,
+    form: secret,
     reload: false,
     default: 'env:AWS_SECRET_ACCESS_KEY',
     describe: 'where the secret key of the bucket is found',

@@ -1,5 +1,5 @@
 import { MeshError } from '../protocol.ts'
-import type { ServerEntry } from './server-entry.ts'
+import type { ConfigEdit, ServerEntry } from './server-entry.ts'
 
 const serverName = 'claudemesh'
 
@@ -9,12 +9,7 @@ const serverName = 'claudemesh'
  * @returns null for a file that is not there and need not be
  * @throws MeshError `config_invalid` when it is no JSON object
  */
-export function withServerJson(o: {
-  readonly path: string
-  readonly before: string | null
-  readonly entry: ServerEntry | null
-}): string | null {
-  const { path, before, entry } = o
+export function withServerJson({ path, before, entry }: ConfigEdit): string | null {
   if (before === null && entry === null) return null
   const config = parse(path, before ?? '{}')
   const servers = config['mcpServers'] ?? {}

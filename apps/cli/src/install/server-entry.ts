@@ -4,3 +4,12 @@ export interface ServerEntry {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }
+
+/** A configuration that is to have our server. */
+export interface ConfigEdit {
+  readonly path: string
+  /** Null: there is no such file. */
+  readonly before: string | null
+  /** Null: what is ours is taken out. */
+  readonly entry: ServerEntry | null
+}

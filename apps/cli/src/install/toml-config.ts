@@ -1,6 +1,6 @@
 import { parse, stringify } from 'smol-toml'
 import { MeshError } from '../protocol.ts'
-import type { ServerEntry } from './server-entry.ts'
+import type { ConfigEdit } from './server-entry.ts'
 
 /** The tables that are ours: a table ends where the next one begins. */
 const ownTable = /^[ \t]*\[mcp_servers\.(?:claudemesh|"claudemesh")(?:\.[^\]]+)?\][^\n]*\n?(?:(?![ \t]*\[)[^\n]*\n?)*/gm
@@ -12,12 +12,7 @@ const ownTable = /^[ \t]*\[mcp_servers\.(?:claudemesh|"claudemesh")(?:\.[^\]]+)?
  * @returns null for a file that is not there and need not be
  * @throws MeshError `config_invalid` when it is no TOML, or has our server in a form that is not a table of its own
  */
-export function withServerToml(o: {
-  readonly path: string
-  readonly before: string | null
-  readonly entry: ServerEntry | null
-}): string | null {
-  const { path, before, entry } = o
+export function withServerToml({ path, before, entry }: ConfigEdit): string | null {
   if (before === null && entry === null) return null
   const text = before ?? ''
   read(path, text)

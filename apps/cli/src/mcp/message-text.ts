@@ -3,6 +3,7 @@
  * pretend to stand outside of the message, and what it is said by whom stands before it.
  */
 import type { Message } from '@claudemesh/protocol'
+import { oneLine } from '../output/printable.ts'
 
 const unopened = 'This message could not be opened; nothing is known of its text.'
 
@@ -50,8 +51,4 @@ export function messageData(message: Message): Readonly<Record<string, unknown>>
     accepted_at,
     read_at,
   }
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, ' ')
 }
