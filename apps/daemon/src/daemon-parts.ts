@@ -1,6 +1,6 @@
 /** What a daemon is given from outside. */
 import type { DestinationStream } from 'pino'
-import type { ConfigSources } from './config.ts'
+import type { ConfigSources } from './config/config.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Where log lines go. */

@@ -1,37 +1,37 @@
 /**
  * The composition root: builds everything in start-up order (03 §1) and closes in reverse. The parts that are large are
- * composed in compose-verbs.ts and compose-ipc.ts; what happens to a message is in the parts themselves.
+ * composed in compose/; what happens to a message is in the parts themselves.
  *
  *     lock > outbox (integrity, migrations, recovery) > inbox, events > identity, members > IPC open > link
  */
 import { MeshError } from '@claudemesh/protocol'
-import { type Artifacts, composeArtifacts } from './compose-artifacts.ts'
-import { composeHistory, type RecordedHistory } from './compose-history.ts'
-import { composeIdentity } from './compose-identity.ts'
-import { composeIpc } from './compose-ipc.ts'
-import { composeSinks } from './compose-sinks.ts'
-import { composeSpaces } from './compose-spaces.ts'
-import { composeVerbs, type VerbParts, type Verbs } from './compose-verbs.ts'
+import { type Artifacts, composeArtifacts } from './compose/artifacts.ts'
+import { composeHistory, type RecordedHistory } from './compose/history.ts'
+import { composeIdentity } from './compose/identity.ts'
+import { composeIpc } from './compose/ipc.ts'
+import { composeSinks } from './compose/sinks.ts'
+import { composeSpaces } from './compose/spaces.ts'
+import type { VerbParts } from './compose/verb-parts.ts'
+import { composeVerbs, type Verbs } from './compose/verbs.ts'
+import { composeDiskWatch, composeHousekeeping, composeStorageWatch } from './compose/watches.ts'
 import type { DaemonParts, LogDestination } from './daemon-parts.ts'
 import { Health } from './health.ts'
-import { chores, lastKnownTime } from './lifecycle/chores.ts'
+import { lastKnownTime } from './lifecycle/chores.ts'
 import { type ClaimedHome, claimHome } from './lifecycle/claim-home.ts'
 import { Closing } from './lifecycle/closing.ts'
-import { DiskWatch } from './lifecycle/disk-watch.ts'
+import type { DiskWatch } from './lifecycle/disk-watch.ts'
 import { EphemeralMember } from './lifecycle/ephemeral-member.ts'
 import { type Departure, departureOf, forgetDeparture, recordDeparture } from './lifecycle/exit.ts'
 import { type CheckedHost, checkHost } from './lifecycle/host-fingerprint.ts'
-import { Housekeeping } from './lifecycle/housekeeping.ts'
 import { listenOnTcp } from './lifecycle/listen-tcp.ts'
 import { LocalToken } from './lifecycle/local-token.ts'
 import { assertMaxAgeOverride } from './lifecycle/max-age-policy.ts'
 import { openStores, type Stores } from './lifecycle/open-stores.ts'
-import { pressureEvents } from './lifecycle/pressure-events.ts'
 import { ReloadableConfig } from './lifecycle/reloadable-config.ts'
 import { settleRequests } from './lifecycle/settle-requests.ts'
 import { settleSocketPath } from './lifecycle/socket-path.ts'
 import { tellOfHost, tellOfRecovery } from './lifecycle/start-findings.ts'
-import { StorageWatch } from './lifecycle/storage-watch.ts'
+import type { StorageWatch } from './lifecycle/storage-watch.ts'
 import { type DaemonLog, openLog } from './log.ts'
 import type { Sinks } from './sinks/sinks.ts'
 import type { Spaces } from './spaces/spaces.ts'
@@ -151,13 +151,14 @@ export class Daemon {
     })
     const { memberId: selfId } = stores.identity.meshFile
     const spaces = composeSpaces({ ...shared, selfId, diskPressure: () => disk.pressure, log: this.#log.spaces })
-    const disk = this.#watchDisk(stores, artifacts)
+    const disk = composeDiskWatch({ ...shared, events: stores.events, room: artifacts.room, log: this.#log.lifecycle })
+    this.#disk = disk
     const verbs = this.#composeVerbs(
       { stores, artifacts, spaces, recorder: history.recorder },
       { disk, host, ephemeral },
     )
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
-    const storage = this.#watchStorage(stores, history)
+    const storage = composeStorageWatch({ ...shared, stores, history: history.store, leave: this.#leave })
     verbs.publisher.start()
     verbs.decisionAnnouncer.start()
     history.recorder?.wake()
@@ -168,7 +169,7 @@ export class Daemon {
     verbs.link.start()
     disk.start()
     storage.start()
-    this.#keepHouse(stores, verbs)
+    composeHousekeeping({ ...shared, stores, terms: verbs.terms, log: this.#log.lifecycle }).start()
     if (stores.identity.ephemeralTtlMs !== null) ephemeral.takeKeys(paths.keypair)
     const startMs = runtime.now() - startedAt
     if (artifacts.store.isFounded) void artifacts.store.look()
@@ -250,40 +251,6 @@ export class Daemon {
     const port = tcp ? wanted : null
     httpPort = await listenOnTcp({ ipc, port, paths, raised: this.#raised, log: this.#log.lifecycle })
     await ipc.listenOnSocket(this.#socket, this.#parts.listenFd)
-  }
-
-  #watchDisk(stores: Stores, { room }: Artifacts): DiskWatch {
-    const log = this.#log.lifecycle
-    const disk = new DiskWatch({
-      directory: this.#home.paths.directory,
-      budgetBytes: () => this.#config.current().disk.budgetBytes,
-      known: () => ({ directory: this.#home.paths.artifacts, bytes: room.count() }),
-      log,
-      onChange: pressureEvents({ events: stores.events, log }),
-    })
-    this.#disk = disk
-    this.#closing.add('disk watch', () => disk.stop())
-    return disk
-  }
-
-  /** A handle that cannot be trusted ends this process; the supervisor's next one opens the files anew. */
-  #watchStorage({ outbox, inbox, events, members }: Stores, history: RecordedHistory): StorageWatch {
-    const storage = new StorageWatch({
-      stores: { outbox, inbox, events, members, history: history.store },
-      onBroken: (store) => {
-        const detail = `the disk failed under ${store}.db; what was acknowledged is on it`
-        this.#leave(departureOf(new MeshError('storage_failed', { detail })))
-      },
-    })
-    this.#closing.add('storage watch', () => storage.stop())
-    return storage
-  }
-
-  #keepHouse(stores: Stores, { terms }: Verbs): void {
-    const list = chores({ stores, terms, config: this.#config.current, runtime: this.#parts.runtime })
-    const housekeeping = new Housekeeping({ chores: list, log: this.#log.lifecycle })
-    this.#closing.add('housekeeping', () => housekeeping.stop())
-    housekeeping.start()
   }
 
   #warnOfSettings(): void {

@@ -1,7 +1,7 @@
 /** What `GET /v1/health` says: facts read at this moment, and the conditions that follow from them or were raised. */
 import type { Condition, Health as HealthDocument, SupportedFeatures } from '@claudemesh/protocol'
 import type { ArtifactStore } from './artifacts/artifact-store.ts'
-import type { Sharing } from './compose-shares.ts'
+import type { Sharing } from './compose/shares.ts'
 import type { Events } from './events/events.ts'
 import { condition, type Health, refusal } from './health.ts'
 import type { Inbox } from './inbox/inbox.ts'

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net'
 import { MeshError } from '@claudemesh/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { DaemonConfig } from '../config.ts'
+import type { DaemonConfig } from '../config/config.ts'
 import { tcpRequestsPerSecond } from '../limits.ts'
 import type { Runtime } from '../runtime.ts'
 import type { App } from './app.ts'

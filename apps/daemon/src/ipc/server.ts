@@ -5,7 +5,7 @@
 import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { MeshError } from '@claudemesh/protocol'
-import type { DaemonConfig } from '../config.ts'
+import type { DaemonConfig } from '../config/config.ts'
 import { idleConnectionsMax, keepAliveTimeoutMs, requestHeaderBytesMax, requestTimeoutMs } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Runtime } from '../runtime.ts'

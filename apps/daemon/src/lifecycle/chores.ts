@@ -1,5 +1,5 @@
 import { RetentionClock } from '@claudemesh/storage'
-import type { DaemonConfig } from '../config.ts'
+import type { DaemonConfig } from '../config/config.ts'
 import {
   eventsKeptMax,
   eventsRetentionMs,

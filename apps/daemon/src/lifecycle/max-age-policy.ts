@@ -5,7 +5,7 @@ import {
   maxAgeHoursBeforeNegotiation,
   maxAgeOverrideLimitHours,
 } from '@claudemesh/protocol'
-import type { DaemonConfig } from '../config.ts'
+import type { DaemonConfig } from '../config/config.ts'
 
 /** What the broker said last about how long it remembers message ids; null when no broker ever said anything. */
 export type DedupePromise = { readonly mode: DedupeMode; readonly retentionDays: number | null } | null

@@ -1,4 +1,4 @@
-import { type ConfigSources, type DaemonConfig, type LoadedConfig, loadConfig } from '../config.ts'
+import { type ConfigSources, type DaemonConfig, type LoadedConfig, loadConfig } from '../config/config.ts'
 
 /** The configuration in force, which can be read anew while the daemon runs. */
 export class ReloadableConfig {

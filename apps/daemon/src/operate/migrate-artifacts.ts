@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import type { MigratedStore } from '@claudemesh/artifacts'
 import { daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { ensurePrivateDirectory, FileLock } from '@claudemesh/storage'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
 
 /** The mesh whose artifacts are meant. */
 interface Place {

@@ -1,7 +1,7 @@
 import type { Sink, SinkRunView } from '@claudemesh/protocol/sinks'
 import type { PartitionStatus, SinkRun, SinkStatus } from '@claudemesh/sinks'
-import { withoutPassword } from '../setting-forms.ts'
-import type { SinkConfig } from '../sink-settings.ts'
+import { withoutPassword } from '../config/setting-forms.ts'
+import type { SinkConfig } from '../config/sink-settings.ts'
 
 export function toSinkView({ settings, schedule }: SinkConfig, status: SinkStatus): Sink {
   return {

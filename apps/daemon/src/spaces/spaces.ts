@@ -19,11 +19,11 @@ import type {
 } from '@claudemesh/decisions'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
 import { type DiskPressure, ensurePrivateDirectory } from '@claudemesh/storage'
+import type { SpaceConfig } from '../config/space-settings.ts'
 import type { Log } from '../log.ts'
 import { OnDemand } from '../on-demand.ts'
 import type { Runtime } from '../runtime.ts'
 import { spacesCloseMsMax, spacesReopenMs } from '../space-limits.ts'
-import type { SpaceConfig } from '../space-settings.ts'
 import { hasEvents, isDamage } from './reading.ts'
 
 export interface SpacesOptions {

@@ -1,10 +1,10 @@
 /** Part of the composition root: the client of the broker's relay, loaded when something is shared and not before. */
-import { relaySilenceMsMax } from './limits.ts'
-import type { Link } from './link/link.ts'
-import type { Log } from './log.ts'
-import type { RelayClient } from './relay/relay-client.ts'
-import type { Runtime } from './runtime.ts'
-import type { BlobRelay } from './shares/blob-relay.ts'
+import { relaySilenceMsMax } from '../limits.ts'
+import type { Link } from '../link/link.ts'
+import type { Log } from '../log.ts'
+import type { RelayClient } from '../relay/relay-client.ts'
+import type { Runtime } from '../runtime.ts'
+import type { BlobRelay } from '../shares/blob-relay.ts'
 
 export interface LazyRelay extends BlobRelay {
   /** Ends what is under way. */
@@ -20,7 +20,7 @@ export function composeRelay(o: {
   const { brokerUrl, request, runtime, log } = o
   let opening: Promise<RelayClient> | null = null
   const client = () => {
-    opening ??= import('./relay/relay-client.ts').then(
+    opening ??= import('../relay/relay-client.ts').then(
       ({ RelayClient }) =>
         new RelayClient({ brokerUrl, request, silenceMsMax: relaySilenceMsMax, random: runtime.random, log }),
     )

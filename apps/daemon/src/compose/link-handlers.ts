@@ -2,18 +2,18 @@
  * Part of the composition root: what each thing that happens on the link means to the others. Nothing is decided here.
  */
 import { MeshError } from '@claudemesh/protocol'
-import type { DaemonConfig } from './config.ts'
-import type { Directory } from './directory/directory.ts'
-import type { Events, NewEvent } from './events/events.ts'
-import type { BrokerTerms } from './lifecycle/broker-terms.ts'
-import { type Departure, departureOf, departureOfClose } from './lifecycle/exit.ts'
-import { assertMaxAgeOverride } from './lifecycle/max-age-policy.ts'
-import type { LinkHandlers } from './link/link.ts'
-import type { Log } from './log.ts'
-import type { ReadReporter } from './receive/read-reporter.ts'
-import type { Receiver } from './receive/receive.ts'
-import type { Recipients } from './send/recipients.ts'
-import type { Sender } from './send/sender.ts'
+import type { DaemonConfig } from '../config/config.ts'
+import type { Directory } from '../directory/directory.ts'
+import type { Events, NewEvent } from '../events/events.ts'
+import type { BrokerTerms } from '../lifecycle/broker-terms.ts'
+import { type Departure, departureOf, departureOfClose } from '../lifecycle/exit.ts'
+import { assertMaxAgeOverride } from '../lifecycle/max-age-policy.ts'
+import type { LinkHandlers } from '../link/link.ts'
+import type { Log } from '../log.ts'
+import type { ReadReporter } from '../receive/read-reporter.ts'
+import type { Receiver } from '../receive/receive.ts'
+import type { Recipients } from '../send/recipients.ts'
+import type { Sender } from '../send/sender.ts'
 
 export interface LinkParties {
   readonly config: () => DaemonConfig

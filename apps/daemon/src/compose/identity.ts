@@ -1,17 +1,17 @@
 /** Part of the composition root: what can be done to this host's identity and to the mesh's members. */
 import { type ArchivedKey, countRotations, importSigningKeyPair } from '@claudemesh/identity'
 import { limits, MeshError } from '@claudemesh/protocol'
-import type { Verbs } from './compose-verbs.ts'
-import type { Health } from './health.ts'
-import type { IdentityOperations } from './ipc/routes/identity.ts'
-import type { CheckedHost } from './lifecycle/host-fingerprint.ts'
-import { type IdentityFiles, rotationPaths } from './lifecycle/identity.ts'
-import type { LocalToken } from './lifecycle/local-token.ts'
-import type { Stores } from './lifecycle/open-stores.ts'
-import type { DaemonLog } from './log.ts'
-import { type Issuer, Revoker } from './operate/revoke.ts'
-import { rotateKeypair } from './operate/rotate-keypair.ts'
-import type { Runtime } from './runtime.ts'
+import type { Health } from '../health.ts'
+import type { IdentityOperations } from '../ipc/routes/identity.ts'
+import type { CheckedHost } from '../lifecycle/host-fingerprint.ts'
+import { type IdentityFiles, rotationPaths } from '../lifecycle/identity.ts'
+import type { LocalToken } from '../lifecycle/local-token.ts'
+import type { Stores } from '../lifecycle/open-stores.ts'
+import type { DaemonLog } from '../log.ts'
+import { type Issuer, Revoker } from '../operate/revoke.ts'
+import { rotateKeypair } from '../operate/rotate-keypair.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Verbs } from './verbs.ts'
 
 export interface IdentityParts {
   readonly files: IdentityFiles

@@ -1,8 +1,8 @@
 /** Part of the composition root: what is stored is told of, and recorded. */
-import type { Stores } from './lifecycle/open-stores.ts'
-import type { DaemonLog } from './log.ts'
-import { Publisher } from './publish/publisher.ts'
-import type { Recorder } from './record/recorder.ts'
+import type { Stores } from '../lifecycle/open-stores.ts'
+import type { DaemonLog } from '../log.ts'
+import { Publisher } from '../publish/publisher.ts'
+import type { Recorder } from '../record/recorder.ts'
 
 export function composePublisher({
   stores,

@@ -1,13 +1,13 @@
 /** Part of the composition root: the store of artifacts, how much it may take, and what is done for it. */
 import type { DaemonPaths } from '@claudemesh/protocol'
 import type { DiskMeasurement } from '@claudemesh/storage'
-import { ArtifactRoom } from './artifacts/artifact-room.ts'
-import { ArtifactStore } from './artifacts/artifact-store.ts'
-import { ArtifactUpkeep } from './artifacts/artifact-upkeep.ts'
-import type { DaemonConfig } from './config.ts'
-import type { Closing } from './lifecycle/closing.ts'
-import type { Log } from './log.ts'
-import type { Runtime } from './runtime.ts'
+import { ArtifactRoom } from '../artifacts/artifact-room.ts'
+import { ArtifactStore } from '../artifacts/artifact-store.ts'
+import { ArtifactUpkeep } from '../artifacts/artifact-upkeep.ts'
+import type { DaemonConfig } from '../config/config.ts'
+import type { Closing } from '../lifecycle/closing.ts'
+import type { Log } from '../log.ts'
+import type { Runtime } from '../runtime.ts'
 
 export interface Artifacts {
   readonly store: ArtifactStore

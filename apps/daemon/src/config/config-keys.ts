@@ -3,9 +3,9 @@
  * list of `daemon config show` follow. `reload`: taken over on SIGHUP; the others need a restart.
  */
 import { featureBits, featuresRequiredByDefault } from '@claudemesh/protocol'
+import { logLevels } from '../log.ts'
 import { artifactSettings } from './artifact-settings.ts'
 import { historySettings } from './history-settings.ts'
-import { logLevels } from './log.ts'
 import type { Setting } from './setting-forms.ts'
 import { sinkSettings } from './sink-settings.ts'
 import { spaceSettings } from './space-settings.ts'

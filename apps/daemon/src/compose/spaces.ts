@@ -1,13 +1,13 @@
 /** Part of the composition root: the spaces. */
 import type { DaemonPaths } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
-import type { DaemonConfig } from './config.ts'
-import type { Closing } from './lifecycle/closing.ts'
-import type { Stores } from './lifecycle/open-stores.ts'
-import type { DaemonLog, Log } from './log.ts'
-import { DecisionAnnouncer } from './publish/decision-announcer.ts'
-import type { Runtime } from './runtime.ts'
-import { Spaces } from './spaces/spaces.ts'
+import type { DaemonConfig } from '../config/config.ts'
+import type { Closing } from '../lifecycle/closing.ts'
+import type { Stores } from '../lifecycle/open-stores.ts'
+import type { DaemonLog, Log } from '../log.ts'
+import { DecisionAnnouncer } from '../publish/decision-announcer.ts'
+import type { Runtime } from '../runtime.ts'
+import { Spaces } from '../spaces/spaces.ts'
 
 export function composeSpaces(o: {
   readonly paths: DaemonPaths

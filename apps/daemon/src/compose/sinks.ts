@@ -2,13 +2,13 @@
 import type { History } from '@claudemesh/history'
 import { type DaemonPaths, type EventType, MeshError } from '@claudemesh/protocol'
 import type { SinkEvent } from '@claudemesh/sinks'
-import type { DaemonConfig } from './config.ts'
-import type { Events } from './events/events.ts'
-import type { Closing } from './lifecycle/closing.ts'
-import type { Log } from './log.ts'
-import type { Runtime } from './runtime.ts'
-import { SinkSections } from './sinks/sink-sections.ts'
-import { Sinks } from './sinks/sinks.ts'
+import type { DaemonConfig } from '../config/config.ts'
+import type { Events } from '../events/events.ts'
+import type { Closing } from '../lifecycle/closing.ts'
+import type { Log } from '../log.ts'
+import type { Runtime } from '../runtime.ts'
+import { SinkSections } from '../sinks/sink-sections.ts'
+import { Sinks } from '../sinks/sinks.ts'
 
 export interface SinkParts {
   readonly paths: DaemonPaths
