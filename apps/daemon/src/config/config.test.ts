@@ -4,8 +4,8 @@ import { dirname } from 'node:path'
 import { daemonPaths, homePaths, MeshError } from '@claudemesh/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ConfigSources, effectiveConfig, loadConfig } from './config.ts'
-import { lineOf, nearest } from './config-file.ts'
 import { settingsByName } from './config-keys.ts'
+import { lineOf, nearest } from './strict-toml.ts'
 
 let home = ''
 beforeEach(() => {

@@ -9,12 +9,13 @@ import { existsSync } from 'node:fs'
 import { daemonPaths, homePaths, isCi, isSetVariable, MeshError } from '@claudemesh/protocol'
 import type { LogLevel } from '../log.ts'
 import { type ArtifactConfig, toArtifactConfig } from './artifact-settings.ts'
-import { nearest, readConfigFile } from './config-file.ts'
+import { readConfigFile } from './config-file.ts'
 import { sectionNames, settingOf, settingsByName } from './config-keys.ts'
 import { type HistoryConfig, toHistoryConfig } from './history-settings.ts'
 import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
 import { type SinkConfig, toSinkConfigs } from './sink-settings.ts'
 import { type SpaceConfig, toSpaceConfig } from './space-settings.ts'
+import { nearest } from './strict-toml.ts'
 
 export interface DaemonConfig {
   readonly broker: { readonly url: string | null }
