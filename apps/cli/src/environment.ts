@@ -1,7 +1,7 @@
 /** The environment of a command: the only place of the CLI that reads `process.env`, and it reads it once. */
 import { homedir, hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { isCi } from './protocol.ts'
+import { isCi, readTraceContext, type TraceContext } from './protocol.ts'
 
 export interface Environment {
   /** Where everything of this user is: CLAUDEMESH_HOME, by default ~/.claudemesh. */
@@ -18,6 +18,8 @@ export interface Environment {
   readonly hostname: string
   /** Whether this is a CI job. */
   readonly isCi: boolean
+  /** The trace that this command is part of: TRACEPARENT and TRACESTATE, as tracers of processes hand them on. */
+  readonly trace: TraceContext | null
   readonly colour: ColourWish
   /** Where agents keep their configuration. */
   readonly clientFolders: ClientFolders
@@ -50,6 +52,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     configHome: readConfigHome(env['XDG_CONFIG_HOME']),
     hostname: hostname(),
     isCi: isCi(env),
+    trace: readTraceContext(env['TRACEPARENT'], env['TRACESTATE']),
     colour: readColourWish(env),
     clientFolders: readClientFolders(env),
     debug: nonEmpty(env['CLAUDEMESH_DEBUG']) !== null,

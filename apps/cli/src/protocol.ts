@@ -7,5 +7,7 @@ export {
   MeshError,
   meshFilePath,
   meshSlugPattern,
+  readTraceContext,
+  type TraceContext,
   toProblem,
 } from '@claudemesh/protocol/plain'

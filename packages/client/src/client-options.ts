@@ -1,5 +1,5 @@
 /** What a client is made with, and what its sends take and answer. */
-import type { Problem, SendResponse, WaitState } from '@claudemesh/protocol'
+import type { Problem, SendResponse, TraceContext, WaitState } from '@claudemesh/protocol'
 import type { ClientRuntime } from './runtime.ts'
 
 export interface ClientOptions {
@@ -19,6 +19,8 @@ export interface SendOptions {
   readonly waitMs?: number
   /** Default `accepted`. */
   readonly until?: WaitState
+  /** The trace that the send belongs to: it travels with the message, sealed. */
+  readonly trace?: TraceContext | null
   readonly signal?: AbortSignal
 }
 

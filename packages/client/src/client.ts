@@ -55,7 +55,7 @@ import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
 import { type ClientRuntime, systemRuntime } from './runtime.ts'
-import { Sending } from './sending.ts'
+import { Sending, traceHeaders } from './sending.ts'
 import { Sinks } from './sinks.ts'
 import { Spaces } from './spaces.ts'
 import { type Call, Transport } from './transport.ts'
@@ -123,12 +123,13 @@ export class MeshClient {
   /** 1 to 256 sends in one request; one answer per item, in order. A bad item never fails the others. */
   async sendBatch(
     requests: readonly SendRequest[],
-    options: { readonly signal?: AbortSignal } = {},
+    options: Pick<SendOptions, 'trace' | 'signal'> = {},
   ): Promise<readonly BatchItemAnswer[]> {
     const body = requests.map((request) => this.#sending.withKey(request))
     const answer = await this.#call<{ items: readonly BatchItemAnswer[] }>({
       method: 'POST',
       path: '/v1/send/batch',
+      headers: traceHeaders(options.trace ?? null),
       body,
       repeatable: true,
       signal: options.signal,

@@ -1,5 +1,5 @@
 /** Sends with their idempotency keys: the caller's, or one made here; every repeat carries the same one. */
-import type { SendRequest, SendResponse, TopicPostRequest } from '@claudemesh/protocol'
+import type { SendRequest, SendResponse, TopicPostRequest, TraceContext } from '@claudemesh/protocol'
 import type { SendOptions } from './client-options.ts'
 import { namingKey } from './naming-key.ts'
 import { MeshError } from './protocol.ts'
@@ -17,12 +17,13 @@ export class Sending {
   /** @throws MeshError, which names the key where the daemon may have taken the send */
   async send(path: string, request: SendRequest | TopicPostRequest, options: SendOptions): Promise<SendResponse> {
     const body = this.withKey(request)
-    const { waitMs = 0, until } = options
+    const { waitMs = 0, until, trace = null } = options
     try {
       const answer = await this.#transport.call({
         method: 'POST',
         path,
         query: waitMs === 0 ? {} : { wait: waitMs, until },
+        headers: traceHeaders(trace),
         body,
         repeatable: true,
         patienceMs: waitMs,
@@ -40,4 +41,10 @@ export class Sending {
   withKey<Request extends SendRequest | TopicPostRequest>(request: Request): Request & { client_message_id: string } {
     return { ...request, client_message_id: request.client_message_id ?? this.#nextId() }
   }
+}
+
+export function traceHeaders(trace: TraceContext | null): Readonly<Record<string, string>> {
+  if (trace === null) return {}
+  const { traceparent, tracestate } = trace
+  return { traceparent, ...(tracestate === null ? {} : { tracestate }) }
 }

@@ -249,6 +249,7 @@ export {
   type SendRequest,
   type SendResponse,
   type SendState,
+  sendBatchHeadersSchema,
   sendBatchRequestSchema,
   sendBatchResponseSchema,
   sendHeadersSchema,
@@ -256,6 +257,7 @@ export {
   sendRequestSchema,
   sendResponseSchema,
   sendStateSchema,
+  shareHeadersSchema,
   type TopicPostRequest,
   topicPostRequestSchema,
   type WaitState,
@@ -289,3 +291,4 @@ export {
 } from './shared-files.ts'
 export { isSpaceMail, readSpaceMail, type SpaceMail, spaceMailMeta } from './space-mail.ts'
 export { type SpaceOverlay, type SpaceState, spaceStateSchema } from './space-state.ts'
+export { readTraceContext, type TraceContext, traceIdOf, traceMembers, traceOfMeta } from './trace-context.ts'

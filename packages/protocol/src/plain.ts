@@ -9,3 +9,4 @@ export { type DaemonPaths, daemonPaths, homePaths, meshFilePath } from './home.t
 export { createIdSource } from './ids.ts'
 export { fromProblem, MeshError, toProblem } from './mesh-error.ts'
 export { parseRetryAfter } from './retry-after.ts'
+export { readTraceContext, type TraceContext } from './trace-context.ts'

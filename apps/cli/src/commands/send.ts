@@ -22,12 +22,13 @@ export const command: CommandDefinition = {
   ],
 
   async run(invocation) {
-    const { args, flags, terminal } = invocation
+    const { args, flags, environment, terminal } = invocation
     const to = flags.text('to')
     if (to === null) throw invalidUsage('--to is missing', 'Say who gets it: `claudemesh send --to @name "text"`.')
     const waiting = readWaiting(flags)
     const message = await readMessage(flags, args[0] ?? null)
-    const answer = await withDaemon(invocation, async (client) => await client.send({ to, ...message }, waiting))
+    const options = { ...waiting, trace: environment.trace }
+    const answer = await withDaemon(invocation, async (client) => await client.send({ to, ...message }, options))
     return reportSend(terminal, answer, waiting)
   },
 }

@@ -28,7 +28,7 @@ export function startJob(o: {
   const child = spawn(program, args, {
     stdio: ['pipe', 'inherit', 'inherit'],
     detached: true,
-    env: { ...o.environment, ...messageVariables(o.message) },
+    env: { ...o.environment, ...messageVariables(o.message), ...traceVariables(o.message) },
   })
   const ended = new Promise<JobEnd>((resolve) => {
     child.once('error', (error) => resolve({ kind: 'not_started', why: error.message }))
@@ -53,6 +53,11 @@ function messageVariables(message: WorkMessage): Readonly<Record<string, string>
     CLAUDEMESH_DELIVERIES: String(message.deliveries),
     CLAUDEMESH_META: JSON.stringify(message.meta ?? {}),
   }
+}
+
+/** The trace of the message, and not the one that its worker is in: what the command sends belongs to it. */
+function traceVariables({ traceparent, tracestate }: WorkMessage): Readonly<Record<string, string | undefined>> {
+  return { TRACEPARENT: traceparent ?? undefined, TRACESTATE: tracestate ?? undefined }
 }
 
 /** Why a message goes back, for whoever looks at it when it is dead; null when it is done. */

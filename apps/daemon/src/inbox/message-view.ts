@@ -1,4 +1,4 @@
-import { type JsonObject, type Message, withoutShareKey } from '@claudemesh/protocol'
+import { type JsonObject, type Message, type TraceContext, traceOfMeta, withoutShareKey } from '@claudemesh/protocol'
 import type { InboxRow } from './inbox.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { InboxRow } from './inbox.ts'
  * @param senderName from the directory; null when the sender is not in it
  */
 export function toMessage(row: InboxRow, senderName: string | null): Message {
-  const { contentType, mentions, meta } = splitMeta(row.meta)
+  const { contentType, mentions, trace, meta } = splitMeta(row.meta)
   return {
     id: row.brokerMessageId,
     direction: 'received',
@@ -23,6 +23,7 @@ export function toMessage(row: InboxRow, senderName: string | null): Message {
     meta,
     content_type: contentType,
     mentions,
+    ...traceFields(trace),
     opened: row.opened,
     unopened_reason: row.unopenedReason,
     accepted_at: row.acceptedAt,
@@ -35,14 +36,21 @@ export function toMessage(row: InboxRow, senderName: string | null): Message {
 export function splitMeta(meta: JsonObject | null): {
   readonly contentType: string | null
   readonly mentions: string[]
+  readonly trace: TraceContext | null
   readonly meta: JsonObject | null
 } {
-  if (meta === null) return { contentType: null, mentions: [], meta: null }
-  const { $contentType: contentType, $mentions: mentions, ...own } = meta
+  if (meta === null) return { contentType: null, mentions: [], trace: null, meta: null }
+  const { $contentType: contentType, $mentions: mentions, $traceparent: _, $tracestate: __, ...own } = meta
   return {
     contentType: typeof contentType === 'string' ? contentType : null,
     mentions: Array.isArray(mentions) ? mentions.filter((mention) => typeof mention === 'string') : [],
+    trace: traceOfMeta(meta),
     // Whoever may read a message may have the file; its key is of no use to them and would end up in their logs.
     meta: Object.keys(own).length === 0 ? null : withoutShareKey(own),
   }
+}
+
+/** The trace of a message as its views have it. */
+export function traceFields(trace: TraceContext | null) {
+  return { traceparent: trace?.traceparent ?? null, tracestate: trace?.tracestate ?? null }
 }

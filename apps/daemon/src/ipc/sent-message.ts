@@ -1,5 +1,5 @@
 import { decodeEnvelope, type Message } from '@claudemesh/protocol'
-import { splitMeta } from '../inbox/message-view.ts'
+import { splitMeta, traceFields } from '../inbox/message-view.ts'
 import type { OutboxRow } from '../outbox/outbox.ts'
 
 /**
@@ -9,7 +9,7 @@ import type { OutboxRow } from '../outbox/outbox.ts'
 export function toSentMessage(row: OutboxRow, self: { memberId: string; name: string }): Message | null {
   if (row.brokerMessageId === null) return null
   const opened = row.payload === null ? null : decodeEnvelope(row.payload)
-  const { contentType, mentions, meta } = splitMeta(opened?.meta ?? null)
+  const { contentType, mentions, trace, meta } = splitMeta(opened?.meta ?? null)
   return {
     id: row.brokerMessageId,
     direction: 'sent',
@@ -25,6 +25,7 @@ export function toSentMessage(row: OutboxRow, self: { memberId: string; name: st
     meta,
     content_type: contentType,
     mentions,
+    ...traceFields(trace),
     opened: true,
     unopened_reason: null,
     accepted_at: row.deliveredAt ?? row.enqueuedAt,

@@ -1,7 +1,7 @@
 /** Messages of work queues as their readers see them. */
 import type { DeadItem, DeadMessage, QueueItem, WorkMessage } from '@claudemesh/protocol'
 import type { MessageContent } from '../inbox/inbox.ts'
-import { splitMeta } from '../inbox/message-view.ts'
+import { splitMeta, traceFields } from '../inbox/message-view.ts'
 import type { SealedWork } from './opener.ts'
 
 type Opened = Extract<MessageContent, { opened: true }>
@@ -44,7 +44,7 @@ function carried(
   item: SealedWork,
   o: { readonly queue: string; readonly senderName: string | null; readonly content: MessageContent },
 ) {
-  const { contentType, mentions, meta } = splitMeta(o.content.opened ? o.content.meta : null)
+  const { contentType, mentions, trace, meta } = splitMeta(o.content.opened ? o.content.meta : null)
   return {
     id: item.broker_message_id,
     client_message_id: item.client_message_id,
@@ -57,6 +57,7 @@ function carried(
     meta,
     content_type: contentType,
     mentions,
+    ...traceFields(trace),
     accepted_at: item.accepted_at,
     deliveries: item.deliveries,
   }

@@ -16,6 +16,7 @@ import { crashPoint } from '@claudemesh/storage'
 import type { InboxDraft, StoreOutcome, UnopenedReason } from '../inbox/inbox.ts'
 import { receiveBatchMax, receiveQueueMax, receiveRetryMs } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { loggedTrace } from '../logged-trace.ts'
 import type { ArrivedMessage, OpenMessage } from './open.ts'
 import { SenderLookUp } from './sender-look-up.ts'
 
@@ -195,7 +196,9 @@ export class Receiver {
     log.debug({ items: judged.length, stored: stored.length }, 'delivered')
     for (const { draft } of stored) this.#noteUnopened(draft)
     for (const [index, { draft }] of judged.entries()) {
-      if (outcomes[index] === 'conflict') log.warn({ id: draft.brokerMessageId, sender: draft.sender }, 'id_taken')
+      if (outcomes[index] !== 'conflict') continue
+      const { brokerMessageId: id, sender, content } = draft
+      log.warn({ id, sender, ...(content.opened ? loggedTrace(content.meta) : {}) }, 'id_taken')
     }
     if (stored.length > 0) onStored()
   }

@@ -83,6 +83,23 @@ async function problemOf(
 const rowCount = () => opened.outbox.list({ status: null, after: null, limit: 500 })?.length
 
 describe('an accepted send', () => {
+  it('carries its trace sealed with it, and a retry under another span is the same send', async () => {
+    const trace = { traceparent: `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01`, tracestate: 'a=1' }
+    const request: SendRequest = { to: '@bob', message: 'hello', meta: { build: 7 } }
+    const first = await accept.accept(request, 'traced', trace)
+    const retry = await accept.accept(request, 'traced', { ...trace, traceparent: trace.traceparent.replace('1', '2') })
+    expect(retry).toEqual(first)
+    expect((await accept.accept(request, 'traced')).body).toEqual(first.body)
+    const row = opened.outbox.get(first.body.outbox_id)
+    expect(decodeEnvelope(row?.payload ?? Buffer.alloc(0))?.meta).toEqual({
+      $traceparent: trace.traceparent,
+      $tracestate: 'a=1',
+      build: 7,
+    })
+    const untraced = await accept.accept(request, 'untraced')
+    expect(opened.outbox.get(untraced.body.outbox_id)?.requestFingerprint).toEqual(row?.requestFingerprint)
+  })
+
   it('is on disk when the answer is given, and the sender knows', async () => {
     const answer = await post({ client_message_id: 'mine' })
     expect(answer).toEqual({

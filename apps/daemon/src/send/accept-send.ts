@@ -9,7 +9,7 @@
  *
  * Authentication, the schema and the bound on requests in flight are the route's.
  */
-import type { MeshError, SendRequest, SharedFiles, TopicPostRequest } from '@claudemesh/protocol'
+import type { MeshError, SendRequest, SharedFiles, TopicPostRequest, TraceContext } from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
@@ -49,24 +49,30 @@ export class AcceptSend {
 
   /**
    * @param headerKey the `Idempotency-Key` header as it came, or null
+   * @param trace what the headers say of the trace that it belongs to
    * @throws MeshError for every answer that is not 200 or 202
    */
-  accept(request: SendRequest, headerKey: string | null): Promise<SendAnswer> {
-    return this.#accept(request, headerKey, { toField: 'to', files: null })
+  accept(request: SendRequest, headerKey: string | null, trace: TraceContext | null = null): Promise<SendAnswer> {
+    return this.#accept(request, headerKey, { toField: 'to', files: null, trace })
   }
 
   /** `POST /v1/topic/post`: the same path to a topic, named with or without `#`. */
-  acceptTopicPost(request: TopicPostRequest, headerKey: string | null): Promise<SendAnswer> {
+  acceptTopicPost(
+    request: TopicPostRequest,
+    headerKey: string | null,
+    trace: TraceContext | null = null,
+  ): Promise<SendAnswer> {
     const { topic, ...rest } = request
     return this.#accept({ ...rest, to: topic.startsWith('#') ? topic : `#${topic}` }, headerKey, {
       toField: 'topic',
       files: null,
+      trace,
     })
   }
 
   /** The message that a share goes out with: the same path, and what is shared under the reserved name. */
   acceptShare(request: SendRequest, files: SharedFiles): Promise<SendAnswer> {
-    return this.#accept(request, null, { toField: 'to', files })
+    return this.#accept(request, null, { toField: 'to', files, trace: null })
   }
 
   /** Waits until a send has reached a state or the time is over, and answers with what is proven then. */
@@ -77,7 +83,15 @@ export class AcceptSend {
   async #accept(
     request: SendRequest,
     headerKey: string | null,
-    { toField, files }: { readonly toField: string; readonly files: SharedFiles | null },
+    {
+      toField,
+      files,
+      trace,
+    }: {
+      readonly toField: string
+      readonly files: SharedFiles | null
+      readonly trace: TraceContext | null
+    },
   ): Promise<SendAnswer> {
     const chosenId = readClientMessageId(headerKey, request.client_message_id)
     const preparation = this.#preparation.prepare(request, toField, files)
@@ -92,6 +106,7 @@ export class AcceptSend {
       names: resolution.names,
       id: this.#runtime.nextId(),
       clientMessageId: chosenId ?? this.#runtime.nextId(),
+      trace,
     })
     const outcome = await this.#outbox.accept(draft)
     if (outcome.inserted) this.#wake()

@@ -8,6 +8,7 @@
 import type { Destination, SendResult } from '@claudemesh/protocol'
 import { sendAnswerMsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { loggedTraceOfRow } from '../logged-trace.ts'
 import type { Outbox, Settlement, SettleOutcome } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import { backoffMs } from './backoff.ts'
@@ -147,20 +148,19 @@ export class Answers {
   /** Counts and tells of a row that is dead. */
   noteRefused({ outboxId: outbox_id, lastError: last_error }: { outboxId: string; lastError: string }): void {
     this.#counters.refused += 1
-    this.#o.log.warn({ outbox_id, last_error }, 'send_refused')
+    this.#o.log.warn({ outbox_id, last_error, ...this.#traceOf(outbox_id) }, 'send_refused')
   }
 
   #note(settlement: Settlement): void {
-    const { log } = this.#o
     const { outboxId: outbox_id } = settlement
     switch (settlement.move) {
       case 'accepted':
         this.#counters.accepted += 1
-        log.debug({ outbox_id, broker_message_id: settlement.brokerMessageId }, 'send_accepted')
+        this.#debug({ outbox_id, broker_message_id: settlement.brokerMessageId }, 'send_accepted')
         break
       case 'retry':
         this.#counters.retried += 1
-        log.debug({ outbox_id, last_error: settlement.lastError }, 'send_retried')
+        this.#debug({ outbox_id, last_error: settlement.lastError }, 'send_retried')
         break
       case 'refused':
         this.noteRefused(settlement)
@@ -170,12 +170,23 @@ export class Answers {
     }
   }
 
+  /** The row is read again only where the line is wanted. */
+  #debug(line: { readonly outbox_id: string; readonly [field: string]: string }, event: string): void {
+    const { log } = this.#o
+    if (log.isLevelEnabled('debug')) log.debug({ ...line, ...this.#traceOf(line.outbox_id) }, event)
+  }
+
+  #traceOf(outboxId: string): { readonly trace_id?: string } {
+    return loggedTraceOfRow(this.#o.outbox.get(outboxId))
+  }
+
   #noteDuplicate(result: SendResult): void {
     if (!('duplicate' in result)) return
     this.#counters.duplicates += 1
     if (result.history_available) return
     const { client_message_id, broker_message_id } = result
-    this.#o.log.warn({ client_message_id, broker_message_id }, 'history_pruned')
+    const trace = loggedTraceOfRow(this.#o.outbox.getByClientMessageId(client_message_id))
+    this.#o.log.warn({ client_message_id, broker_message_id, ...trace }, 'history_pruned')
   }
 
   #countStray(id: string): void {

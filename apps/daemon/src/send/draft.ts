@@ -4,18 +4,24 @@ import {
   type JsonObject,
   requestFingerprint,
   sharedFilesMember,
+  type TraceContext,
+  traceMembers,
 } from '@claudemesh/protocol'
 import type { OutboxDraft } from '../outbox/outbox.ts'
 import type { SendContent } from './content.ts'
 import type { NamedRecipients, ResolvedNames } from './resolve.ts'
 
-/** What is kept of a request: the destination found for it, its envelope, and the fingerprint of both (02 §3). */
+/**
+ * What is kept of a request: the destination found for it, its envelope, and the fingerprint of both (02 §3). The trace is in
+ * the envelope and not in the fingerprint: a retry is the same send, under a span of its own.
+ */
 export function buildDraft(o: {
   readonly id: string
   readonly clientMessageId: string
   readonly content: SendContent
   readonly named: NamedRecipients
   readonly names: ResolvedNames
+  readonly trace?: TraceContext | null
 }): OutboxDraft {
   const { content, names } = o
   const { body, priority, replyToId } = content
@@ -33,7 +39,7 @@ export function buildDraft(o: {
     destinationKind: names.destination.kind,
     destinationRef: names.destination.ref,
     priority,
-    payload: encodeEnvelope({ metaCanonicalJson, body }),
+    payload: encodeEnvelope({ metaCanonicalJson: withTrace(metaCanonicalJson, o.trace ?? null), body }),
     messageBytes: body.length,
     replyToId,
     mentions: names.mentions,
@@ -48,6 +54,12 @@ export function buildDraft(o: {
  */
 export function addressedText(named: NamedRecipients): string {
   return [named.to, ...named.mentions].join('\n')
+}
+
+function withTrace(metaCanonicalJson: string, trace: TraceContext | null): string {
+  if (trace === null) return metaCanonicalJson
+  const meta = (metaCanonicalJson === '' ? {} : JSON.parse(metaCanonicalJson)) as JsonObject
+  return canonicalMeta({ ...meta, ...traceMembers(trace) })
 }
 
 /** The reserved members begin with `$`, which no key of a caller does. */

@@ -28,6 +28,8 @@ export const messageSchema = Type.Object({
   meta: Type.Union([metaSchema, Type.Null()]),
   content_type: Type.Union([Type.String(), Type.Null()]),
   mentions: Type.Array(memberIdSchema),
+  traceparent: Type.Union([Type.String(), Type.Null()], { description: 'W3C trace context of the send' }),
+  tracestate: Type.Union([Type.String(), Type.Null()]),
   opened: Type.Boolean({ description: 'false: the message could not be opened and is kept as it came' }),
   /** Null when it was opened. `sender_unknown` and `not_a_recipient` are tried again when a key is learnt. */
   unopened_reason: Type.Union([

@@ -65,6 +65,8 @@ const {
   meta,
   content_type,
   mentions,
+  traceparent,
+  tracestate,
   accepted_at,
 } = messageSchema.properties
 const carried = {
@@ -79,6 +81,8 @@ const carried = {
   meta,
   content_type,
   mentions,
+  traceparent,
+  tracestate,
   accepted_at,
   deliveries: Type.Integer({ minimum: 1, description: 'how often it was taken, this time included' }),
 }

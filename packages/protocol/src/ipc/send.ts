@@ -32,11 +32,24 @@ export const sendBatchRequestSchema = Type.Array(Type.Unknown(), { minItems: 1, 
 
 /** Until which state a request waits. */
 export const waitStateSchema = Type.Union([Type.Literal('accepted'), Type.Literal('delivered'), Type.Literal('read')])
-export const sendHeadersSchema = Type.Object({
+const traceHeaders = {
+  traceparent: Type.Optional(
+    Type.String({
+      description: 'W3C trace context: travels sealed with the message; what is not valid is as if it were not there',
+    }),
+  ),
+  tracestate: Type.Optional(Type.String({ description: 'as the W3C has it, beside a traceparent' })),
+}
+const keyHeader = {
   'Idempotency-Key': Type.Optional(
     Type.String({ description: 'the client_message_id of the send, bare or in double quotes; it wins over the field' }),
   ),
-})
+}
+export const sendHeadersSchema = Type.Object({ ...keyHeader, ...traceHeaders })
+/** The trace of all messages of a batch; each has a key of its own. */
+export const sendBatchHeadersSchema = Type.Object(traceHeaders)
+/** Of a share, whose message goes out later. */
+export const shareHeadersSchema = Type.Object(keyHeader)
 
 export const sendQuerySchema = Type.Object(
   {

@@ -17,7 +17,10 @@ export const command: CommandDefinition = {
   summary: 'Do the work of a queue: run a command for each message, which is done when the command ends with 0',
   arguments: [
     { syntax: '<queue>', describe: 'its name; it is made when there is none' },
-    { syntax: '[command...]', describe: 'after --: gets the body on stdin, the rest as CLAUDEMESH_* variables' },
+    {
+      syntax: '[command...]',
+      describe: 'after --: gets the body on stdin, the rest as CLAUDEMESH_* variables, its trace as TRACEPARENT',
+    },
   ],
   options: [
     { syntax: '--lease <duration>', describe: 'how long others wait for this worker once it is gone; default 60s' },

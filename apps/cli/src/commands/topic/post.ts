@@ -15,14 +15,15 @@ export const command: CommandDefinition = {
   ],
 
   async run(invocation) {
-    const { args, flags, terminal } = invocation
+    const { args, flags, environment, terminal } = invocation
     const [topic, text] = args
     if (topic === undefined) throw invalidUsage('the topic is missing')
     const waiting = readWaiting(flags)
     const message = await readMessage(flags, text ?? null)
+    const options = { ...waiting, trace: environment.trace }
     const answer = await withDaemon(
       invocation,
-      async (client) => await client.topicPost({ topic, ...message }, waiting),
+      async (client) => await client.topicPost({ topic, ...message }, options),
     )
     return reportSend(terminal, answer, waiting)
   },

@@ -1,6 +1,6 @@
 /** `/v1/file/*`: a checked request in, what sharing answers out (06 §16). */
 import type { PackageFile } from '@claudemesh/artifacts'
-import { isUlid, MeshError, sendHeadersSchema } from '@claudemesh/protocol'
+import { isUlid, MeshError, shareHeadersSchema } from '@claudemesh/protocol'
 import {
   fileGetQuerySchema,
   type ShareQuery,
@@ -108,7 +108,7 @@ function shareRoute(app: App, { files }: FileRouteOptions): void {
         summary: 'Share a file, a directory or a package; the answer is given when the share is kept',
         description: 'A body that is no JSON is the file itself, with the other members as the query',
         body: { content: { 'application/json': { schema: shareRequestSchema } } },
-        headers: sendHeadersSchema,
+        headers: shareHeadersSchema,
         querystring: shareQuerySchema,
         response: { 202: shareResponseSchema },
       },

@@ -2,14 +2,17 @@
 import { isUtf8 } from 'node:buffer'
 import {
   MeshError,
+  readTraceContext,
   type SendQuery,
   type SendRequest,
+  sendBatchHeadersSchema,
   sendBatchRequestSchema,
   sendBatchResponseSchema,
   sendHeadersSchema,
   sendQuerySchema,
   sendRequestSchema,
   sendResponseSchema,
+  type TraceContext,
   toProblem,
   topicPostRequestSchema,
 } from '@claudemesh/protocol'
@@ -47,7 +50,7 @@ export function sendRoutes(o: SendRouteOptions): RouteFamily {
         },
       },
       async (request, reply) => {
-        const answer = await o.acceptSend.accept(request.body, idempotencyKey(request))
+        const answer = await o.acceptSend.accept(request.body, idempotencyKey(request), traceOf(request))
         return send(reply, await awaited(o, answer, { query: request.query, reply }))
       },
     )
@@ -64,7 +67,7 @@ export function sendRoutes(o: SendRouteOptions): RouteFamily {
         },
       },
       async (request, reply) => {
-        const answer = await o.acceptSend.acceptTopicPost(request.body, idempotencyKey(request))
+        const answer = await o.acceptSend.acceptTopicPost(request.body, idempotencyKey(request), traceOf(request))
         return send(reply, await awaited(o, answer, { query: request.query, reply }))
       },
     )
@@ -80,6 +83,10 @@ function send(reply: FastifyReply, { httpStatus, body }: SendAnswer): FastifyRep
 function idempotencyKey(request: FastifyRequest): string | null {
   const header = request.headers['idempotency-key']
   return header === undefined ? null : String(header)
+}
+
+function traceOf({ headers }: FastifyRequest): TraceContext | null {
+  return readTraceContext(headers['traceparent'], headers['tracestate'])
 }
 
 /** Waits as long as the caller asked for and stays. */
@@ -99,11 +106,11 @@ function batchRoute(app: App, o: SendRouteOptions): void {
   const isSendRequest = o.validators.compile({ schema: plainSchema(sendRequestSchema) as object, httpPart: 'body' })
   takeNewlineDelimitedJson(app)
 
-  const acceptItem = async (item: unknown): Promise<{ status: number; body: unknown }> => {
+  const acceptItem = async (item: unknown, trace: TraceContext | null): Promise<{ status: number; body: unknown }> => {
     try {
       if (item instanceof MeshError) throw item
       if (isSendRequest(item) !== true) throw validationError(isSendRequest.errors, 'body')
-      const { httpStatus, body } = await o.acceptSend.accept(item as SendRequest, null)
+      const { httpStatus, body } = await o.acceptSend.accept(item as SendRequest, null, trace)
       return { status: httpStatus, body }
     } catch (error) {
       const told = toMeshError(error)
@@ -120,6 +127,7 @@ function batchRoute(app: App, o: SendRouteOptions): void {
         summary: 'Send 1 to 256 messages: a JSON array, or one JSON document per line; one answer per item, in order',
         consumes: ['application/json', 'application/x-ndjson'],
         body: sendBatchRequestSchema,
+        headers: sendBatchHeadersSchema,
         response: { 200: sendBatchResponseSchema },
       },
     },
@@ -131,7 +139,8 @@ function batchRoute(app: App, o: SendRouteOptions): void {
         })
       }
       // All of them are handed over in one turn of the event loop, so that they share one transaction.
-      return { items: await Promise.all(request.body.map(acceptItem)) }
+      const trace = traceOf(request)
+      return { items: await Promise.all(request.body.map((item) => acceptItem(item, trace))) }
     },
   )
 }
