@@ -28,14 +28,14 @@ export function composeIncoming(
 ): Incoming {
   const { inbox, outbox, members, identity } = parts.stores
   const { boxKeys, request, directory, ...receiving } = o
-  const { onStored } = receiving
+  const { onStored, takeElsewhere } = receiving
   const log = parts.log.receive
   const lookForSenders = (memberIds: readonly string[]) => directory.lookForUnknown(memberIds)
   const open = makeOpener({ meshId: identity.meshFile.mesh.mesh_id, boxKeys, members })
   return {
     open,
     receiver: new Receiver({ ...receiving, inbox, outbox, open, onReceipts: onStored, lookForSenders, log }),
-    reopener: new Reopener({ inbox, open, onStored, log }),
+    reopener: new Reopener({ inbox, open, takeElsewhere, onStored, log }),
     readReporter: composeReadReporter(parts, request),
     queues: composeQueues(parts, { request, open, lookForSenders }),
   }

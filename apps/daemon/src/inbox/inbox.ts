@@ -177,6 +177,14 @@ export class Inbox {
     })
   }
 
+  /** Removes what was kept unopened and is no message; nothing when it is not there, or was opened meanwhile. */
+  removeUnopened(seq: number): void {
+    immediate(this.#db, (tx) => {
+      const removed = this.#statements.removeUnopened(seq)
+      if (removed !== null) tx.afterCommit(() => this.#adjustCounts(-1, removed.isUnread ? -1 : 0))
+    })
+  }
+
   /** The refetch that is still to be done, or null. */
   refetch(): Refetch | null {
     const { refetch, rebuiltAt, refetchAfter } = this.#state

@@ -34,6 +34,7 @@ export class InboxStatements {
   readonly #insertText: Statement
   readonly #deleteText: Statement
   readonly #deleteRow: Statement
+  readonly #deleteUnopened: Statement
   readonly #supersede: Statement
   readonly #openedByKey: Statement
   readonly #unopened: Statement
@@ -66,6 +67,9 @@ export class InboxStatements {
     this.#insertText = db.prepare(`INSERT INTO inbox_text (rowid, body) VALUES (?, ?)`)
     this.#deleteText = db.prepare(`DELETE FROM inbox_text WHERE rowid = ?`)
     this.#deleteRow = db.prepare(`DELETE FROM inbox WHERE seq = ? RETURNING opened, read_at IS NULL AS unread`)
+    this.#deleteUnopened = db
+      .prepare(`DELETE FROM inbox WHERE seq = ? AND opened = 0 RETURNING read_at IS NULL AS unread`)
+      .pluck()
     this.#supersede = db.prepare(`
       SELECT seq FROM inbox
       WHERE sender = :sender AND client_message_id = :clientMessageId
@@ -116,6 +120,12 @@ export class InboxStatements {
     if (row === undefined) throw new Error(`inbox row ${seq} is not there to be removed`)
     if (row.opened === 1) this.#deleteText.run(seq)
     return row.unread === 1
+  }
+
+  /** Removes a row that was not opened. @returns null when there is none */
+  removeUnopened(seq: number): { readonly isUnread: boolean } | null {
+    const unread = this.#deleteUnopened.get(seq)
+    return unread === undefined ? null : { isUnread: unread === 1 }
   }
 
   /** The seq of the row that this one may take the place of (see inbox.ts, invariant 3), or null. */

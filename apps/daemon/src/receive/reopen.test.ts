@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
 import { expect, onTestFinished, test } from 'vitest'
 import { memberIdOf, messageIdOf } from '../../../../test/support/inbox-drafts.ts'
@@ -23,6 +24,7 @@ function reopening(differing: Partial<ReopenerOptions> = {}) {
   const reopener = new Reopener({
     inbox,
     open,
+    takeElsewhere: () => null,
     onStored: () => {
       stored += 1
     },
@@ -129,8 +131,10 @@ test('a disk that refuses costs the attempt and not the message', async () => {
         if (isFull) throw new MeshError('insufficient_storage')
         inbox.storeRetried(o)
       },
+      removeUnopened: (seq) => inbox.removeUnopened(seq),
     },
     open: (claim) => sealing.openerOf('me')(claim),
+    takeElsewhere: () => null,
     onStored: () => undefined,
     log: silentLog(),
   })
@@ -141,6 +145,35 @@ test('a disk that refuses costs the attempt and not the message', async () => {
   reopener.start()
   await reopener.settled()
   expect(reasons()).toEqual([null])
+})
+
+test('what is about a space goes where it goes when it opens at once, and is no message', async () => {
+  const taken: string[] = []
+  let done: () => void = () => undefined
+  const { inbox, sealing, reopener, arrive, page, stored } = reopening({
+    takeElsewhere: ({ content }) => {
+      if (!content.opened || content.body !== 'decide') return null
+      taken.push(content.body)
+      return new Promise((resolve) => {
+        done = resolve
+      })
+    },
+  })
+  sealing.estrange('alice')
+  arrive(1, { text: 'decide' })
+  arrive(2)
+  sealing.introduce('alice')
+  reopener.start()
+  await reopener.settled()
+  expect([taken, page().map((row) => row.unopenedReason), stored()]).toEqual([['decide'], ['sender_unknown', null], 1])
+  // Until it was dealt with it may be needed again.
+  done()
+  await nextTurn()
+  expect(page().map(({ body }) => body)).toEqual(['message 2'])
+  expect(inbox.counts()).toEqual({ messages: 1, unread: 1 })
+  reopener.start()
+  await reopener.settled()
+  expect(taken).toEqual(['decide'])
 })
 
 test('nothing is tried after the stop', async () => {

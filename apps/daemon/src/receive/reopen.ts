@@ -3,14 +3,16 @@
  * this member's own keys have changed.
  *
  * 1. What opens takes the place of the unopened row and is published like any new message.
- * 2. Work is done in bounded steps with turns of the event loop between them. What is asked for during a run is done
+ * 2. What turns out to be no message, but about a space that is shared, goes where it goes when it opens at once, and then
+ *    from the inbox. Should this process end before that, it is tried again at the next start.
+ * 3. Work is done in bounded steps with turns of the event loop between them. What is asked for during a run is done
  *    after it, once.
  *
  * It cannot take back what the broker was told: the sender's receipt says that the message was not opened at delivery.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
-import type { ArrivedDraft, StillUnopened, UnopenedMessage, UnopenedReason } from '../inbox/inbox.ts'
+import type { ArrivedDraft, InboxDraft, StillUnopened, UnopenedMessage, UnopenedReason } from '../inbox/inbox.ts'
 import { reopenBatchMax } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { OpenMessage } from './open.ts'
@@ -19,8 +21,11 @@ export interface ReopenerOptions {
   readonly inbox: {
     unopened(o: { reason: UnopenedReason; afterSeq: number; limit: number }): readonly UnopenedMessage[]
     storeRetried(o: { opened: readonly ArrivedDraft[]; unopened: readonly StillUnopened[] }): void
+    removeUnopened(seq: number): void
   }
   readonly open: OpenMessage
+  /** Takes what is not for the inbox; fulfilled when nothing more is done with it. Null for a message. */
+  readonly takeElsewhere: (draft: InboxDraft) => Promise<void> | null
   /** Messages have been opened. */
   readonly onStored: () => void
   readonly log: Log
@@ -119,11 +124,30 @@ export class Reopener {
         reply_to: message.replyToId,
         priority: message.priority,
       })
-      if (content.opened) opened.push({ draft: { ...message, content }, origin })
-      else unopened.push({ seq, reason: content.reason })
+      const draft = { ...message, content }
+      if (!content.opened) unopened.push({ seq, reason: content.reason })
+      else if (!this.#passOn(seq, draft)) opened.push({ draft, origin })
     }
     if (batch.length > 0) inbox.storeRetried({ opened, unopened })
     if (opened.length > 0) onStored()
     return opened.length
+  }
+
+  /** @returns whether it is not for the inbox */
+  #passOn(seq: number, draft: InboxDraft): boolean {
+    const taken = this.#options.takeElsewhere(draft)
+    void taken?.then(() => this.#remove(seq))
+    return taken !== null
+  }
+
+  #remove(seq: number): void {
+    if (this.#stopped) return
+    try {
+      this.#options.inbox.removeUnopened(seq)
+    } catch (error) {
+      // The disk refused. It is taken again after the next start, which changes nothing more.
+      if (!(error instanceof MeshError)) throw error
+      this.#options.log.error({ err: error }, 'not_reopened')
+    }
   }
 }
