@@ -1,7 +1,7 @@
 /** Copies of spaces in other repositories, what is looked for in a repository, and what is packed in it (07 §3, §4, §7). */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DecisionDraft, type GitDecisionLog, SharedDecisionLog } from '@claudemesh/decisions'
+import { type DecisionDraft, type Elsewhere, type GitDecisionLog, SharedDecisionLog } from '@claudemesh/decisions'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
@@ -112,6 +112,23 @@ describe('a remote', () => {
     expect(await shared.pull(there)).toEqual([{ space, outcome: 'pulled', events: 1 }])
     expect(await readIntents(shared.log, space)).toEqual(['one', 'two', 'three'])
   })
+})
+
+test('a space that is decided elsewhere is left as it is by a pull, and the others are pulled', async () => {
+  const [here, there] = [newPath(), newPath()]
+  const other = await openLog(there)
+  await decide(other, 'one')
+  await other.append('mine', [draft], { intentId: 'one' })
+  const elsewhere: Elsewhere = { has: (name) => name === space, append: () => Promise.reject(new Error('not asked')) }
+  const shared = await SharedDecisionLog.open({ path: here, holder: 'one', elsewhere })
+  onTestFinished(() => shared.close())
+  // As whoever follows a shared space does.
+  await shared.acquire(space, { keep: true })
+  expect(await shared.pull(there)).toEqual([
+    { space: 'mine', outcome: 'pulled', events: 1 },
+    { space, outcome: 'shared', events: 0 },
+  ])
+  expect(await shared.spaces()).toEqual(['mine'])
 })
 
 describe('a plain clone', () => {

@@ -1,8 +1,10 @@
 /** The lease of a space (07 §4): who may append is decided by the ref, never by a clock. */
+import { readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DecisionDraft, GitDecisionLog, SharedDecisionLog } from '@claudemesh/decisions'
+import { type DecisionDraft, type DecisionEvent, GitDecisionLog, SharedDecisionLog } from '@claudemesh/decisions'
 import { createIdSource } from '@claudemesh/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { fsck, readIntents } from './git-repository.ts'
@@ -11,9 +13,13 @@ const space = 'plans'
 const termMs = 10_000
 const draft: DecisionDraft = { kind: 'note', actor: 'tester', payload: { text: 'decided', refs: [] } }
 
+function newPath(): string {
+  return join(scratchDirectory(), 'decisions.git')
+}
+
 /** Two processes of a repository, each with its own clock. */
 async function openTwo() {
-  const path = join(scratchDirectory(), 'decisions.git')
+  const path = newPath()
   const open = async () => {
     const clock = { now: Date.now() }
     const now = () => clock.now
@@ -114,7 +120,7 @@ describe('a lease', () => {
 
 describe('processes that share a space', () => {
   test('append through the one that holds the lease, and go on when it closes', async () => {
-    const path = join(scratchDirectory(), 'decisions.git')
+    const path = newPath()
     const open = async (holder: string) => {
       const shared = await SharedDecisionLog.open({ path, holder })
       onTestFinished(() => shared.close())
@@ -139,7 +145,7 @@ describe('processes that share a space', () => {
   })
 
   test('are told who holds it when it does not answer for too long', async () => {
-    const path = join(scratchDirectory(), 'decisions.git')
+    const path = newPath()
     const silent = await GitDecisionLog.open({ path })
     onTestFinished(() => silent.close())
     await silent.leases.acquire(space, { ...request('silent'), termMs: 3_600_000 })
@@ -152,6 +158,36 @@ describe('processes that share a space', () => {
   })
 })
 
+test('a socket of a process that was killed is taken away by the next one that listens, and one of a living one is not', async () => {
+  const temporary = scratchDirectory()
+  const environment = { TMPDIR: temporary }
+  const start = async (name: string) => {
+    const args = [newPath(), space, name, '1000000', '15000']
+    const child = startChild('decisions/children/shared-appends.mjs', args, { environment })
+    await child.printed(1)
+    return child
+  }
+  const sockets = () =>
+    readdirSync(temporary).flatMap((name) =>
+      readdirSync(join(temporary, name)).map((each) => join(temporary, name, each)),
+    )
+  const aLongTimeAgo = () => {
+    for (const socket of sockets()) utimesSync(socket, 0, 0)
+  }
+  const killed = await start('killed')
+  const [left = ''] = sockets()
+  killed.process.kill('SIGKILL')
+  await killed.exited
+  aLongTimeAgo()
+  await start('living')
+  const living = sockets()
+  expect([living.length, living.includes(left)]).toEqual([1, false])
+  aLongTimeAgo()
+  await start('next')
+  expect(sockets()).toEqual(expect.arrayContaining(living))
+  expect(statSync(join(temporary, readdirSync(temporary)[0] ?? '')).mode & 0o777).toBe(0o700)
+}, 30_000)
+
 describe('who shares a repository', () => {
   const open = async (path: string, holder: string) => {
     const shared = await SharedDecisionLog.open({ path, holder, termMs: 60 })
@@ -160,7 +196,7 @@ describe('who shares a repository', () => {
   }
 
   test('gives a lease up that it has not needed for a while, and is granted it again when it decides', async () => {
-    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
+    const shared = await open(newPath(), 'one')
     await shared.append(space, [draft], { intentId: 'first' })
     expect(shared.holds(space)).toBe(true)
     await eventually('it is given up', () => !shared.holds(space))
@@ -171,7 +207,7 @@ describe('who shares a repository', () => {
   })
 
   test('keeps one that was asked for by itself', async () => {
-    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
+    const shared = await open(newPath(), 'one')
     await shared.acquire(space, { keep: true })
     const granted = await shared.log.leases.read(space)
     await eventually('it is renewed over and over', async () => {
@@ -187,6 +223,7 @@ describe('who shares a repository', () => {
       await open(join(scratchDirectory(), 'b.git'), 'two'),
     ]
     const events = await from.append(space, [draft, draft], { intentId: 'both' })
+    await to.acquire(space, { keep: false })
     async function* slowly() {
       for (const event of events) {
         const before = (await to.log.leases.read(space))?.id ?? null
@@ -197,12 +234,15 @@ describe('who shares a repository', () => {
     expect(await to.importEvents(space, slowly())).toBe(2)
   })
 
-  test('makes nothing of an import that is wrong from the start', async () => {
-    const shared = await open(join(scratchDirectory(), 'decisions.git'), 'one')
-    async function* wrong(): AsyncGenerator<never> {
+  test.each([0, 1])('makes no space of an import that is wrong after %i events', async (sound) => {
+    const [from, to] = [newPath(), newPath()]
+    const [event] = await (await open(from, 'one')).append(space, [draft], { intentId: 'one' })
+    const shared = await open(to, 'two')
+    async function* wrong(): AsyncGenerator<DecisionEvent> {
+      if (sound === 1 && event !== undefined) yield event
       yield await Promise.reject<never>(new Error('no decision'))
     }
     await expect(shared.importEvents(space, wrong())).rejects.toThrow('no decision')
-    expect(await shared.log.leases.read(space)).toBe(null)
+    expect([await shared.log.leases.read(space), await shared.spaces()]).toEqual([null, []])
   })
 })

@@ -1,11 +1,9 @@
 /** Appends for others on the host: whoever holds the lease of a space takes them over a Unix socket (07 §4). */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fromProblem, MeshError, toProblem } from '@claudemesh/protocol'
 import type { AppendOptions } from '../decision-log.ts'
 import type { DecisionDraft, DecisionEvent } from '../event.ts'
+import { newSocketPath } from './socket-place.ts'
 
 /** An append on its way to whoever may do it. */
 export interface ForwardedAppend {
@@ -25,26 +23,22 @@ const bodyBytesMax = 80 * 1024 * 1024
 
 export class AppendSocket {
   readonly path: string
-  readonly #directory: string
   readonly #server: Server
 
   /** @param take does the append; what it throws is answered */
   static async listen(take: (append: ForwardedAppend) => Promise<readonly DecisionEvent[]>): Promise<AppendSocket> {
-    // 0700: only the same user comes in. Short, as the addresses of sockets must be.
-    const directory = mkdtempSync(join(tmpdir(), 'claudemesh-'))
+    const path = await newSocketPath()
     const server = createServer((asked, answer) => void serve(asked, answer, take))
-    const path = join(directory, 'append')
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(path, resolve)
     })
-    return new AppendSocket({ directory, path, server })
+    return new AppendSocket(path, server)
   }
 
-  private constructor(o: { readonly directory: string; readonly path: string; readonly server: Server }) {
-    this.#directory = o.directory
-    this.path = o.path
-    this.#server = o.server
+  private constructor(path: string, server: Server) {
+    this.path = path
+    this.#server = server
   }
 
   async close(): Promise<void> {
@@ -52,7 +46,6 @@ export class AppendSocket {
       this.#server.close(resolve)
       this.#server.closeAllConnections()
     })
-    rmSync(this.#directory, { recursive: true, force: true })
   }
 }
 

@@ -37,6 +37,7 @@ export interface GitDecisionLogOptions {
 }
 
 interface PullOptions {
+  readonly isElsewhere?: (space: string) => boolean
   readonly leaseOf?: (space: string) => HeldLease | null
   readonly signal?: AbortSignal | undefined
 }
@@ -175,12 +176,18 @@ export class GitDecisionLog implements DecisionLog {
    * first; a space that fails ends it, and those before it stay as they are then.
    *
    * @param remote as of `push`
-   * @param o `leaseOf`: the lease of a space that the caller holds; `signal` ends the fetching
+   * @param o `isElsewhere`: whether a space is decided elsewhere, and left as it is; `leaseOf`: the lease of a space that the
+   *   caller holds; `signal` ends the fetching
    * @throws MeshError `invalid_request`, `remote_failed`, and what `append` throws
    */
-  async pull(remote: string, { leaseOf = () => null, signal }: PullOptions = {}): Promise<readonly PulledSpace[]> {
+  async pull(remote: string, o: PullOptions = {}): Promise<readonly PulledSpace[]> {
+    const { isElsewhere = () => false, leaseOf = () => null, signal } = o
     const pulled: PulledSpace[] = []
     for (const [name, commit] of await fetchSpaces(this.#repository, remote, signal)) {
+      if (isElsewhere(name)) {
+        pulled.push({ space: name, outcome: 'shared', events: 0 })
+        continue
+      }
       const { space } = this.#open(name)
       const target = { refs: this.#refs, leases: this.leases, lease: leaseOf(name) }
       pulled.push(await space.exclusively(() => adoptFetched(space, commit, target)))

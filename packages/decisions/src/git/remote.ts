@@ -14,10 +14,13 @@ export interface PushedSpace {
   readonly outcome: 'pushed' | 'unchanged' | 'rejected'
 }
 
-/** What became of one space in a pull. `diverged`: both have what the other has not; nothing of it was changed. */
+/**
+ * What became of one space in a pull. `diverged`: both have what the other has not; `shared`: it is decided elsewhere. Nothing of
+ * either was changed.
+ */
 export interface PulledSpace {
   readonly space: string
-  readonly outcome: 'pulled' | 'unchanged' | 'diverged'
+  readonly outcome: 'pulled' | 'unchanged' | 'diverged' | 'shared'
   /** How many decisions came. */
   readonly events: number
 }

@@ -114,6 +114,8 @@ export class SharedDecisionLog implements DecisionLog {
       const first = await iterator.next()
       if (first.done === true) return 0
       const all = goOn(first.value, iterator)
+      // Of a space that is not there nobody has the lease: should the import fail, it is not there afterwards either.
+      if (!(await this.#isThere(space))) return await this.log.importEvents(space, all)
       return await this.underLease(space, (lease) => this.log.importEvents(space, all, { lease }))
     } finally {
       await iterator.return?.()
@@ -150,9 +152,8 @@ export class SharedDecisionLog implements DecisionLog {
 
   /** @throws MeshError what `GitDecisionLog.pull` throws; `lease_held` of a space that another process appends to */
   pull(remote: string, signal?: AbortSignal): Promise<readonly PulledSpace[]> {
-    // Of a space that is decided elsewhere nobody here can take over what another repository has.
-    const held = (space: string) => (this.#elsewhere?.has(space) === true ? undefined : this.#held.get(space))
-    return this.log.pull(remote, { leaseOf: (space) => held(space)?.lease ?? null, signal })
+    const isElsewhere = (space: string) => this.#elsewhere?.has(space) === true
+    return this.log.pull(remote, { isElsewhere, leaseOf: (space) => this.#held.get(space)?.lease ?? null, signal })
   }
 
   /** Spaces whose lease this process holds. */
@@ -202,6 +203,10 @@ export class SharedDecisionLog implements DecisionLog {
     }
     await this.#socket.close()
     await this.log.close()
+  }
+
+  async #isThere(space: string): Promise<boolean> {
+    return (await this.log.leases.read(space)) !== null || (await this.log.head(space)).oid !== null
   }
 
   /** What the socket takes: done here or not at all, so that nothing is forwarded in a circle. */

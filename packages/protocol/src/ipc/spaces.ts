@@ -155,7 +155,10 @@ export const pulledSchema = Type.Object({
   spaces: Type.Array(
     Type.Object({
       space: Type.String(),
-      outcome: Type.Union([Type.Literal('pulled'), Type.Literal('unchanged'), Type.Literal('diverged')]),
+      outcome: Type.Union(
+        [Type.Literal('pulled'), Type.Literal('unchanged'), Type.Literal('diverged'), Type.Literal('shared')],
+        { description: 'shared: it is decided with other members, and nothing gets into it past them' },
+      ),
       events: Type.Integer({ description: 'how many decisions came' }),
     }),
   ),
