@@ -379,6 +379,19 @@ describe('moving', () => {
   })
 })
 
+test('a branch that was moved by hand is told of until somebody accepts it', async () => {
+  const { running, decided } = await plans()
+  await decided(set('a', 1), set('a', 2))
+  const repository = join(running.host.paths.spaces, 'decisions.git')
+  git(repository, 'update-ref', 'refs/heads/spaces/plans', 'spaces/plans~1')
+  const view = (await running.get('/v1/spaces/plans')).json as SpaceView
+  expect(view.damage?.code).toBe('history_rewritten')
+  expect(await refusal(spaceOf(running).decide([set('a', 3)]))).toEqual([409, 'history_rewritten'])
+  const accepted = await running.post('/v1/spaces/plans/accept-history', {})
+  expect(accepted.json).toMatchObject({ seq: 1, damage: null })
+  expect(await decided(set('a', 3))).toMatchObject([{ seq: 2 }])
+})
+
 test('a log that was damaged is told of, and what is before it is read', async () => {
   const { running, decided } = await plans()
   await decided(set('a', 1))

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { git } from '../decisions/git-repository.ts'
 import { eventually } from '../support/eventually.ts'
 import { spaceNamed, start, startMesh, termMs } from './members-that-share.ts'
 
@@ -55,7 +56,7 @@ describe('a space that members share', () => {
   }, 60_000)
 
   test('is refused to a log that is another one, and nothing gets into either of them', async () => {
-    const { share, decide, statusOf } = spaceNamed('two-logs')
+    const { share, decide, statusOf, agreeOn } = spaceNamed('two-logs')
     const { ann, bob } = started.members
     for (const member of [ann, bob]) {
       await member.request({ method: 'POST', path: '/v1/spaces', body: { space: 'two-logs' } })
@@ -68,6 +69,13 @@ describe('a space that members share', () => {
     expect([answer.status, answer.json]).toEqual([409, expect.objectContaining({ code: 'space_diverged', seq: 1 })])
     expect((await statusOf(bob)).shared?.waits_for).toContain('another one here')
     expect([(await statusOf(ann)).seq, (await statusOf(bob)).seq]).toEqual([2, 1])
+    // An operator puts the other log aside: what is shared comes, without a restart.
+    git(bob.paths.spacesRepository, 'update-ref', 'refs/heads/aside', 'refs/heads/spaces/two-logs')
+    git(bob.paths.spacesRepository, 'update-ref', '-d', 'refs/heads/spaces/two-logs')
+    bob.cli(['decision', 'fsck', '--accept', 'two-logs'])
+    await agreeOn([ann, bob], 2)
+    expect((await decide(bob, 'mine')).json).toMatchObject({ events: [{ seq: 3 }] })
+    expect((await statusOf(bob)).shared?.waits_for).toBe(null)
   }, 60_000)
 
   test('takes no decisions past its members: an import and a lease by hand are refused', async () => {

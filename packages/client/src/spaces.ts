@@ -195,6 +195,11 @@ export class Spaces {
     })
   }
 
+  /** Takes the log as it is now, wherever its branch was moved: what an operator decides after `history_rewritten`. */
+  async acceptHistory(space: string): Promise<SpaceView> {
+    return await this.#call({ method: 'POST', path: `${pathOf(space)}/accept-history`, repeatable: true })
+  }
+
   /** Looks through the repository that all spaces are in, and reads every decision again. */
   async fsck(o: CallOptions = {}): Promise<RepositoryReport> {
     return await this.#long('fsck', undefined, o)

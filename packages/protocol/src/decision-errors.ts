@@ -82,7 +82,7 @@ export const decisionErrors = {
     status: 409,
     retryable: false,
     title: 'The branch of the space was moved to where it does not continue what was seen',
-    hint: 'Put the branch back with `git update-ref`, or accept what is there now.',
+    hint: 'Put the branch back with `git update-ref`, or accept what is there now: `claudemesh decision fsck --accept <space>`.',
   },
   space_shared: {
     status: 409,

@@ -7,7 +7,8 @@
  *    answered can be read here. An intent keeps its id wherever it goes, so that it is decided once.
  * 3. A lease is taken over by a member that has all that the broker has seen, and by no other.
  * 4. What a crash or a lost answer leaves undecided is settled by the broker's head before anything else is proposed.
- * 5. A log that is another one than the shared one is told of, and nothing is added to it.
+ * 5. A log that is another one than the shared one is told of, and nothing is added to it. It is compared again when somebody
+ *    decides here, when decisions come that do follow, when the link opens, and when an operator has changed the log.
  */
 import type { DecisionEvent, PlannedAppend } from '@claudemesh/decisions'
 import { type ErrorCode, MeshError, type SpaceLeaseRecord, type SpaceMail, toProblem } from '@claudemesh/protocol'
@@ -52,6 +53,9 @@ export class SharedSpace {
   /** Intents that somebody here waits for, and why the holder does not append them; null: it has not said that it does not. */
   readonly #awaited = new Map<string, MeshError | null>()
   #diverged: MeshError | null = null
+  #comparing: Promise<void> | null = null
+  /** As far as the comparison that goes on has come. */
+  #isInLine = true
   #standing: Promise<SpaceLeaseRecord> | null = null
   /** What somebody waits for at this moment. */
   #waitsFor: string | null = null
@@ -60,7 +64,7 @@ export class SharedSpace {
     this.name = o.clone.name
     this.#o = o
     const round = async () => {
-      if (this.#diverged === null) await this.#follow()
+      await this.#inLine()
       return null
     }
     this.#following = new PacedWork({ round, random: o.random, name: 'follow a space', log: o.log })
@@ -86,6 +90,7 @@ export class SharedSpace {
     const { selfId, monotonicMs, wakes, signal } = this.#o
     checkActors(append, selfId)
     const { intentId } = append.o
+    if (this.#diverged !== null) await this.#compare()
     const until = monotonicMs() + decideWaitMsMax
     const sent = { epoch: 0, at: 0 }
     this.#awaited.set(intentId, null)
@@ -118,7 +123,7 @@ export class SharedSpace {
       clone.apply({ after: place.after, afterId: place.after_id }, events),
     )
     wakes.wake()
-    if (!follows) this.follow()
+    if (!follows || this.#diverged !== null) this.follow()
   }
 
   /** What another member wants appended. Who is not answered asks again. */
@@ -160,6 +165,7 @@ export class SharedSpace {
   diverge(error: MeshError): void {
     if (this.#diverged === null) this.#o.log.error({ space: this.name, err: error }, 'space_diverged')
     this.#diverged = error
+    this.#isInLine = false
     void this.#o.authority.release()
     this.#o.wakes.wake()
   }
@@ -170,6 +176,36 @@ export class SharedSpace {
     await this.#following.stop()
     await this.#o.proposing.exclusively(() => Promise.resolve())
     await this.#o.authority.release()
+  }
+
+  // ---- the line ----------------------------------------------------------------------------------------------------
+
+  /** Gets what the broker has seen; of a log that was another one, when it no longer is. */
+  async #inLine(): Promise<void> {
+    if (this.#diverged === null) await this.#follow()
+    // Told of where it was found; it is not tried again before something changes.
+    else await this.#compare().catch(codeIs('space_diverged'))
+  }
+
+  /** Looks whether the log is the shared one by now. @throws MeshError `space_diverged`: it is not, as far as can be told */
+  #compare(): Promise<void> {
+    this.#comparing ??= this.#compareAgain().finally(() => {
+      this.#comparing = null
+    })
+    return this.#comparing
+  }
+
+  async #compareAgain(): Promise<void> {
+    this.#isInLine = true
+    try {
+      await this.#follow()
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      this.#isInLine = false
+    }
+    if (!this.#isInLine && this.#diverged !== null) throw this.#diverged
+    this.#diverged = null
+    this.#o.log.info({ space: this.name }, 'space_in_line')
   }
 
   // ---- one attempt -------------------------------------------------------------------------------------------------
@@ -269,6 +305,12 @@ function checkActors({ drafts }: PlannedAppend, memberId: string): void {
     detail: `In a space that is shared the actor is the member that decides, ${memberId}, and not ${other.actor}.`,
     data: { path: '$.actor' },
   })
+}
+
+function codeIs(code: ErrorCode): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof MeshError) || error.code !== code) throw error
+  }
 }
 
 function passingOrThrow(error: unknown): MeshError {

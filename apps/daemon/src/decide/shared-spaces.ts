@@ -83,11 +83,16 @@ export class SharedSpaces {
     return this.has(space) ? this.#open(space).space.status : null
   }
 
+  /** Something about a space may be otherwise than it was: of one that is shared, what the others have is asked for. */
+  follow(space: string): void {
+    if (this.has(space)) this.#open(space).space.follow()
+  }
+
   /** Asks for what was missed. */
   linkOpened(): void {
     for (const topic of this.#o.topics.wanted()) {
       const name = spaceOf({ kind: 'topic', ref: topic })
-      if (name !== null) this.#open(name).space.follow()
+      if (name !== null) this.follow(name)
     }
   }
 
@@ -120,7 +125,7 @@ export class SharedSpaces {
 
   /** It could not be opened, and may have been decisions. */
   async #missed(space: string | null): Promise<void> {
-    if (space !== null && this.has(space)) this.#open(space).space.follow()
+    if (space !== null) this.follow(space)
   }
 
   async #take(draft: InboxDraft, meta: JsonObject | null, body: string): Promise<void> {

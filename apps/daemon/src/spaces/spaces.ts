@@ -183,6 +183,11 @@ export class Spaces {
     return this.#changing(() => log.pull(remote, signal))
   }
 
+  /** Takes a log as it is, wherever its branch was moved. @throws MeshError `space_unknown`, `storage_failed` */
+  acceptHistory(space: string): Promise<void> {
+    return this.within(space, (_, { log }) => this.#changing(() => log.acceptHistory(space)))
+  }
+
   /** The names of all spaces, in order. */
   async names(): Promise<readonly string[]> {
     if (!this.isFounded) return []

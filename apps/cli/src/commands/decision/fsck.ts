@@ -7,12 +7,26 @@ import { formatCount } from '../../output/quantity.ts'
 
 export const command: CommandDefinition = {
   summary: 'Look through the repository of all spaces, and read every decision again',
-  examples: [{ line: 'claudemesh decision fsck', describe: 'ends with 74 when something is damaged' }],
+  options: [
+    {
+      syntax: '--accept <space>',
+      describe: 'take its log as it is now, wherever its branch was moved (`history_rewritten`)',
+    },
+  ],
+  examples: [
+    { line: 'claudemesh decision fsck', describe: 'ends with 74 when something is damaged' },
+    { line: 'claudemesh decision fsck --accept plans', describe: 'the branch was moved on purpose' },
+  ],
 
   async run(invocation) {
-    const { terminal } = invocation
+    const { flags, terminal } = invocation
+    const accepted = flags.text('accept')
     const report = await interruptible(
-      async (signal) => await withDaemon(invocation, async ({ spaces }) => await spaces.fsck({ signal })),
+      async (signal) =>
+        await withDaemon(invocation, async ({ spaces }) => {
+          if (accepted !== null) await spaces.acceptHistory(accepted)
+          return await spaces.fsck({ signal })
+        }),
     )
     terminal.print({
       value: report,

@@ -73,4 +73,22 @@ function listRoutes(app: App, { spaces, shared }: SpaceRouteOptions): void {
     { schema: { tags, summary: 'One space', params: spaceParamsSchema, response: { 200: spaceViewSchema } } },
     async ({ params }) => view(params.space),
   )
+  app.post(
+    '/v1/spaces/:space/accept-history',
+    {
+      schema: {
+        tags,
+        summary: 'Take the log as it is now, wherever its branch was moved',
+        description:
+          'What an operator decides after `history_rewritten`. A space that is shared is compared with the others again.',
+        params: spaceParamsSchema,
+        response: { 200: spaceViewSchema },
+      },
+    },
+    async ({ params }) => {
+      await spaces.acceptHistory(params.space)
+      shared.follow(params.space)
+      return view(params.space)
+    },
+  )
 }
