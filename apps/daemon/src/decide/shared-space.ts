@@ -18,6 +18,7 @@ import { PacedWork } from '../paced-work.ts'
 import { decideLookMs, decideRepeatMs, decideWaitMsMax } from '../space-limits.ts'
 import type { Authority } from './authority.ts'
 import type { CatchUp } from './catch-up.ts'
+import { Divergence } from './divergence.ts'
 import type { Proposing } from './proposing.ts'
 import type { SpaceClone } from './space-clone.ts'
 import type { Wakes } from './wakes.ts'
@@ -52,10 +53,7 @@ export class SharedSpace {
   readonly #following: PacedWork
   /** Intents that somebody here waits for, and why the holder does not append them; null: it has not said that it does not. */
   readonly #awaited = new Map<string, MeshError | null>()
-  #diverged: MeshError | null = null
-  #comparing: Promise<void> | null = null
-  /** As far as the comparison that goes on has come. */
-  #isInLine = true
+  readonly #divergence: Divergence
   #standing: Promise<SpaceLeaseRecord> | null = null
   /** What somebody waits for at this moment. */
   #waitsFor: string | null = null
@@ -63,8 +61,11 @@ export class SharedSpace {
   constructor(o: SharedSpaceOptions) {
     this.name = o.clone.name
     this.#o = o
+    this.#divergence = new Divergence({ space: this.name, follow: () => this.#follow(), log: o.log })
     const round = async () => {
-      await this.#inLine()
+      // Of another log nothing is fetched before something changes.
+      if (this.#divergence.error === null) await this.#follow()
+      else await this.#divergence.compare().catch(ignoreRefusal)
       return null
     }
     this.#following = new PacedWork({ round, random: o.random, name: 'follow a space', log: o.log })
@@ -81,7 +82,7 @@ export class SharedSpace {
       is_own: authority.epoch !== null,
       epoch: latest?.epoch ?? 0,
       head: latest?.head.seq ?? null,
-      waits_for: this.#diverged?.message ?? this.#waitsFor,
+      waits_for: this.#divergence.error?.message ?? this.#waitsFor,
     }
   }
 
@@ -90,13 +91,13 @@ export class SharedSpace {
     const { selfId, monotonicMs, wakes, signal } = this.#o
     checkActors(append, selfId)
     const { intentId } = append.o
-    if (this.#diverged !== null) await this.#compare()
+    await this.#divergence.compare()
     const until = monotonicMs() + decideWaitMsMax
     const sent = { epoch: 0, at: 0 }
     this.#awaited.set(intentId, null)
     try {
       for (;;) {
-        if (this.#diverged !== null) throw this.#diverged
+        if (this.#divergence.error !== null) throw this.#divergence.error
         const refusal = this.#awaited.get(intentId) ?? null
         if (refusal !== null) throw refusal
         const failure = await this.#attempt(append, sent).catch((error: unknown) => passingOrThrow(error))
@@ -123,7 +124,7 @@ export class SharedSpace {
       clone.apply({ after: place.after, afterId: place.after_id }, events),
     )
     wakes.wake()
-    if (!follows || this.#diverged !== null) this.follow()
+    if (!follows || this.#divergence.error !== null) this.follow()
   }
 
   /** What another member wants appended. Who is not answered asks again. */
@@ -163,9 +164,7 @@ export class SharedSpace {
 
   /** The log here is not the one that is shared. */
   diverge(error: MeshError): void {
-    if (this.#diverged === null) this.#o.log.error({ space: this.name, err: error }, 'space_diverged')
-    this.#diverged = error
-    this.#isInLine = false
+    this.#divergence.found(error)
     void this.#o.authority.release()
     this.#o.wakes.wake()
   }
@@ -176,36 +175,6 @@ export class SharedSpace {
     await this.#following.stop()
     await this.#o.proposing.exclusively(() => Promise.resolve())
     await this.#o.authority.release()
-  }
-
-  // ---- the line ----------------------------------------------------------------------------------------------------
-
-  /** Gets what the broker has seen; of a log that was another one, when it no longer is. */
-  async #inLine(): Promise<void> {
-    if (this.#diverged === null) await this.#follow()
-    // Told of where it was found; it is not tried again before something changes.
-    else await this.#compare().catch(codeIs('space_diverged'))
-  }
-
-  /** Looks whether the log is the shared one by now. @throws MeshError `space_diverged`: it is not, as far as can be told */
-  #compare(): Promise<void> {
-    this.#comparing ??= this.#compareAgain().finally(() => {
-      this.#comparing = null
-    })
-    return this.#comparing
-  }
-
-  async #compareAgain(): Promise<void> {
-    this.#isInLine = true
-    try {
-      await this.#follow()
-    } catch (error) {
-      if (!(error instanceof MeshError)) throw error
-      this.#isInLine = false
-    }
-    if (!this.#isInLine && this.#diverged !== null) throw this.#diverged
-    this.#diverged = null
-    this.#o.log.info({ space: this.name }, 'space_in_line')
   }
 
   // ---- one attempt -------------------------------------------------------------------------------------------------
@@ -307,10 +276,9 @@ function checkActors({ drafts }: PlannedAppend, memberId: string): void {
   })
 }
 
-function codeIs(code: ErrorCode): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof MeshError) || error.code !== code) throw error
-  }
+/** Whoever decides is told of it. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof MeshError)) throw error
 }
 
 function passingOrThrow(error: unknown): MeshError {

@@ -197,15 +197,10 @@ export class Inbox {
    * @throws MeshError `invalid_cursor` when `after` is no message of this inbox
    */
   page(request: InboxPageRequest): InboxRows {
-    const filter: PageFilter = {
-      order: request.order,
-      afterSeq: request.after === null ? null : this.#seqOfCursor(request.after),
-      receivedSince: request.since,
-      topic: request.topic,
-      sender: request.sender,
-      unread: request.unread,
-    }
-    return collectPage(this.#statements.page(filter, request.limit + 1), request.limit)
+    const { order, after, since: receivedSince, topic, sender, unread, limit } = request
+    const afterSeq = after === null ? null : this.#seqOfCursor(after)
+    const filter: PageFilter = { order, afterSeq, receivedSince, topic, sender, unread }
+    return collectPage(this.#statements.page(filter, limit + 1), limit)
   }
 
   /**

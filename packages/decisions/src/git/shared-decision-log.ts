@@ -5,9 +5,8 @@
  *    wherever it goes, so that it is done once.
  * 2. When the holder is gone or asleep, whoever wants to append is granted the lease after its term, and goes on at the head.
  * 3. A holder that wakes up after that appends nothing: the change of the log compares the lease. What it was asked for it
- *    hands to the next one.
- * 4. Who has not appended for a while gives the lease up, so that spaces that rest cost nothing.
- * 5. Nobody waits for ever: after `waitMsMax` the caller is told who holds the lease.
+ *    hands to the next one. Who has not appended for a while gives the lease up: spaces that rest cost nothing.
+ * 4. Nobody waits for ever: after `waitMsMax` the caller is told who holds the lease.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '@claudemesh/protocol'
@@ -110,12 +109,12 @@ export class SharedDecisionLog implements DecisionLog {
     checkSpaceName(space)
     const iterator = events[Symbol.asyncIterator]()
     try {
-      // What is nothing, or wrong from the start, needs no lease, and leaves none.
       const first = await iterator.next()
       if (first.done === true) return 0
       const all = goOn(first.value, iterator)
-      // Of a space that is not there nobody has the lease: should the import fail, it is not there afterwards either.
-      if (!(await this.#isThere(space))) return await this.log.importEvents(space, all)
+      // Nobody has the lease of a space that is not there: what is wrong leaves none behind, and so no space.
+      const isNew = (await this.log.leases.read(space)) === null && (await this.log.head(space)).oid === null
+      if (isNew) return await this.log.importEvents(space, all)
       return await this.underLease(space, (lease) => this.log.importEvents(space, all, { lease }))
     } finally {
       await iterator.return?.()
@@ -205,10 +204,6 @@ export class SharedDecisionLog implements DecisionLog {
     await this.log.close()
   }
 
-  async #isThere(space: string): Promise<boolean> {
-    return (await this.log.leases.read(space)) !== null || (await this.log.head(space)).oid !== null
-  }
-
   /** What the socket takes: done here or not at all, so that nothing is forwarded in a circle. */
   async #appendAsHolder({ space, drafts, o }: ForwardedAppend): Promise<readonly DecisionEvent[]> {
     checkSpaceName(space)
@@ -281,8 +276,7 @@ export class SharedDecisionLog implements DecisionLog {
   }
 
   async #renew(space: string, held: Held): Promise<void> {
-    const { lease, stop } = held
-    const { signal } = stop
+    const { signal } = held.stop
     while (!signal.aborted) {
       await pause(this.#termMs / renewalsPerTerm, undefined, { signal, ref: false }).catch(() => undefined)
       if (signal.aborted) return
@@ -290,7 +284,7 @@ export class SharedDecisionLog implements DecisionLog {
         const isIdle = !held.isKept && held.uses === 0 && performance.now() - held.usedAt > idleTermsMax * this.#termMs
         // An append that comes in this moment finds it lost, and is granted another.
         if (isIdle) return await this.release(space)
-        await this.log.leases.renew(lease, this.#termMs)
+        await this.log.leases.renew(held.lease, this.#termMs)
       } catch (error) {
         // Any other failure is tried again; should it last, the lease ends and somebody else is granted it.
         if (error instanceof MeshError && error.code === 'lease_lost' && !signal.aborted) this.#drop(space)
