@@ -8,7 +8,10 @@ import { acceptFull } from './accept-full.ts'
 import { acceptOne } from './accept-one.ts'
 import { artifactBytes } from './artifacts/bytes.ts'
 import { artifactLog } from './artifacts/log.ts'
+import { artifactMemory } from './artifacts/memory.ts'
 import { artifactReading } from './artifacts/reading.ts'
+import { artifactReplay } from './artifacts/replay.ts'
+import { artifactServing } from './artifacts/serving.ts'
 import { artifactWriters } from './artifacts/writers.ts'
 import { type Benchmark, runBenchmark } from './benchmark.ts'
 import { brokerAccept } from './broker-accept.ts'
@@ -53,9 +56,12 @@ const benchmarks: readonly Benchmark[] = [
   fanOut,
   reconnect,
   artifactBytes,
+  artifactServing,
   artifactLog,
+  artifactReplay,
   artifactReading,
   artifactWriters,
+  artifactMemory,
   decisions,
   history,
   sinks,
@@ -63,7 +69,19 @@ const benchmarks: readonly Benchmark[] = [
 const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eventsGrowth]
 
 const all = [...benchmarks, ...growths]
-const wanted = process.argv.slice(2)
+/** Names under which several are run. */
+const groups: Readonly<Record<string, readonly Benchmark[]>> = {
+  artifacts: [
+    artifactBytes,
+    artifactServing,
+    artifactLog,
+    artifactReplay,
+    artifactReading,
+    artifactWriters,
+    artifactMemory,
+  ],
+}
+const wanted = process.argv.slice(2).flatMap((name) => groups[name]?.map((one) => one.name) ?? [name])
 if (wanted[0] === '--plots') {
   const directory = join(process.cwd(), 'docs', 'benchmarks')
   const results = mergeInto(join(directory, 'results.json'), wanted.slice(1))
@@ -72,7 +90,9 @@ if (wanted[0] === '--plots') {
 }
 const unknown = wanted.filter((name) => !all.some((known) => known.name === name))
 if (unknown.length > 0) {
-  console.error(`no benchmark is called ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
+  console.error(
+    `no benchmark is called ${unknown.join(', ')}; there are ${[...all.map(({ name }) => name), ...Object.keys(groups)].join(', ')}`,
+  )
   process.exit(2)
 }
 const isWhole = wanted.length === 0

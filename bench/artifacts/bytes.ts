@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { blake3Provider, digestStream, getAlgorithm } from '@claudemesh/artifacts'
 import type { Benchmark, Contest, Sample } from '../benchmark.ts'
+import { chunkBytes, chunks, drain } from './chunks.ts'
 import { openStore } from './open-store.ts'
-
-const chunkBytes = 1024 * 1024
 
 export const artifactBytes: Benchmark = {
   name: 'artifact-bytes',
@@ -38,14 +37,6 @@ export const artifactBytes: Benchmark = {
     },
   ],
   prepare,
-}
-
-async function* chunks(count: number): AsyncIterable<Uint8Array> {
-  const chunk = Buffer.alloc(chunkBytes, 'x')
-  for (let index = 0; index < count; index += 1) {
-    chunk.writeUInt32BE(index)
-    yield chunk
-  }
 }
 
 async function prepare(mebibytes: number): Promise<Contest> {
@@ -114,10 +105,4 @@ async function writeSynced(path: string, count: number): Promise<void> {
   for await (const chunk of chunks(count)) await handle.write(chunk)
   await handle.sync()
   await handle.close()
-}
-
-async function drain(body: AsyncIterable<Uint8Array>): Promise<number> {
-  let bytes = 0
-  for await (const chunk of body) bytes += chunk.length
-  return bytes
 }

@@ -1,11 +1,11 @@
-/** The store of artifacts on small things: files, events and their replay, against the same work with nothing around it. */
+/** The store of artifacts on small things: files and events, against the same work with nothing around it. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import BetterSqlite3 from 'better-sqlite3'
 import type { Benchmark, Contest, Sample } from '../benchmark.ts'
-import { prepareInsert, type Row, readRow } from '../statements.ts'
+import { prepareInsert } from '../statements.ts'
+import { openBare } from './bare-database.ts'
 import { openStore } from './open-store.ts'
 
 const fileBytes = 4096
@@ -29,11 +29,6 @@ export const artifactLog: Benchmark = {
       about: 'holds applied one after the other / one-row inserts, each its own commit',
       target: { atLeast: 0.35 },
     },
-    {
-      name: 'P8 replay',
-      about: 'replay with verification / the same rows of the views inserted in one transaction',
-      target: { atLeast: 0.3 },
-    },
   ],
   prepare,
 }
@@ -43,7 +38,6 @@ async function prepare(files: number): Promise<Contest> {
   const { registry, packageId } = await openStore(directory)
   const actor = 'local'
   let round = 0
-  let replayed = 0
   const rate = async (count: number, work: () => Promise<unknown>): Promise<number> => {
     const started = performance.now()
     await work()
@@ -68,24 +62,16 @@ async function prepare(files: number): Promise<Contest> {
           await registry.releaseHold(holdId, { actor, reason: 'bench' })
         }
       })
-      let count = 0
-      const replay = await rate(1, async () => {
-        count = (await registry.replay()).applied
-      })
-      replayed = count
-      return { 'P5 small files': small, 'P6 one event, one commit': events, 'P8 replay': replay }
+      return { 'P5 small files': small, 'P6 one event, one commit': events }
     },
     limit: async (): Promise<Sample> => {
       const bare = join(directory, `bare-${round}`)
       mkdirSync(bare)
       const small = await rate(files, () => writeFiles(bare, files))
-      const database = join(directory, 'db', 'registry.db')
       const events = await rate(transactions, async () => insertOneByOne(join(bare, 'rows.db'), transactions))
-      const replay = await rate(1, async () => insertViews(join(bare, 'views.db'), database, round * files))
       rmSync(bare, { recursive: true })
-      return { 'P5 small files': small, 'P6 one event, one commit': events, 'P8 replay': replay }
+      return { 'P5 small files': small, 'P6 one event, one commit': events }
     },
-    notes: () => [`${replayed.toLocaleString('en')} events in the last replay`],
     close: async () => {
       await registry.close()
       rmSync(directory, { recursive: true })
@@ -121,50 +107,10 @@ async function writeFiles(directory: string, count: number): Promise<void> {
   await Promise.all(Array.from({ length: parallel }, work))
 }
 
-function openBare(path: string): BetterSqlite3.Database {
-  const db = new BetterSqlite3(path)
-  db.pragma('journal_mode = WAL')
-  db.pragma('synchronous = FULL')
-  // The packages that rows refer to are not copied.
-  db.pragma('foreign_keys = OFF')
-  return db
-}
-
 function insertOneByOne(path: string, count: number): void {
   const db = openBare(path)
   db.exec('CREATE TABLE row (id INTEGER PRIMARY KEY, body BLOB NOT NULL)')
   const insert = prepareInsert(db, 'row', { id: 0, body: Buffer.alloc(0) })
   for (let id = 1; id <= count; id += 1) insert({ id, body: Buffer.alloc(300) })
   db.close()
-}
-
-/** A file and a location for each ingest, as the views have them. */
-function insertViews(path: string, from: string, count: number): void {
-  const db = openBare(path)
-  const tables = ['artifact_files', 'storage_locations'] as const
-  const source = new BetterSqlite3(from, { readonly: true })
-  for (const table of tables) copySchema(source, db, table)
-  source.close()
-  const inserts = tables.map((table) => {
-    const row = readRow(from, table)
-    return { key: Object.keys(row)[0] ?? '', row, insert: prepareInsert(db, table, row) }
-  })
-  db.transaction(() => {
-    for (let index = 0; index < count; index += 1) {
-      for (const { key, row, insert } of inserts) insert(uniqueRow(row, key, index))
-    }
-  })()
-  db.close()
-}
-
-function uniqueRow(row: Row, key: string, index: number): Row {
-  const unique = { ...row, [key]: String(index).padStart(26, '0') }
-  return 'path_key' in row ? { ...unique, path_key: `path/${index}` } : unique
-}
-
-function copySchema(from: BetterSqlite3.Database, to: BetterSqlite3.Database, table: string): void {
-  const statements = from
-    .prepare<[string], { sql: string }>('SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL')
-    .all(table)
-  for (const { sql } of statements) to.exec(sql)
 }

@@ -6,11 +6,11 @@ import { openRegistry, type Registry } from '@claudemesh/artifacts'
 import BetterSqlite3 from 'better-sqlite3'
 import { type Benchmark, type Contest, quantile, type Sample } from '../benchmark.ts'
 import { prepareInsert, readRow } from '../statements.ts'
+import { followP99 } from './following.ts'
 import { openStore } from './open-store.ts'
 
 const pageRows = 100
 const requests = 200
-const commits = 100
 
 export const artifactReading: Benchmark = {
   name: 'artifact-reading',
@@ -55,8 +55,8 @@ async function prepare(files: number): Promise<Contest> {
   return {
     subject: async (): Promise<Sample> => ({
       'P11 last page': await pageP99(pathOf(files - pageRows - 1)),
-      'P9 commit to follower': await followed(registry, { writer: registry, packageId }),
-      'P9 commit to follower elsewhere': await followed(other, { writer: registry, packageId }),
+      'P9 commit to follower': await followP99(registry, { writer: registry, packageId }),
+      'P9 commit to follower elsewhere': await followP99(other, { writer: registry, packageId }),
     }),
     limit: async (): Promise<Sample> => ({
       'P11 last page': await pageP99(''),
@@ -100,34 +100,6 @@ async function p99(count: number, measure: () => Promise<number>): Promise<numbe
   for (let index = 0; index < count; index += 1) times.push(await measure())
   return quantile(
     times.sort((a, b) => a - b),
-    0.99,
-  )
-}
-
-/** Milliseconds from the answer of a commit until a follower has its event; less than nothing counts as nothing. */
-async function followed(follower: Registry, o: { writer: Registry; packageId: string }): Promise<number> {
-  const { lastSequence } = await o.writer.head()
-  const seen = new Map<number, number>()
-  const abort = new AbortController()
-  const following = (async () => {
-    for await (const { sequence } of follower.tailEvents(lastSequence, { signal: abort.signal })) {
-      seen.set(sequence, performance.now())
-      if (seen.size === commits) break
-    }
-  })()
-  const committed: number[] = []
-  const because = { actor: 'local', reason: 'bench' }
-  for (let index = 0; index < commits / 2; index += 1) {
-    const holdId = await o.writer.applyHold(o.packageId, because)
-    committed.push(performance.now())
-    await o.writer.releaseHold(holdId, because)
-    committed.push(performance.now())
-  }
-  await following
-  abort.abort()
-  const delays = committed.map((at, index) => Math.max(0.001, (seen.get(lastSequence + 1 + index) ?? 0) - at))
-  return quantile(
-    delays.sort((a, b) => a - b),
     0.99,
   )
 }

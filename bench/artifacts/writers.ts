@@ -7,19 +7,26 @@ import pg from 'pg'
 import type { Benchmark, Contest, Sample } from '../benchmark.ts'
 import { openServer } from '../postgres-server.ts'
 import { numberedRows } from '../statements.ts'
+import { followP99 } from './following.ts'
 
 const writers = 16
 const eventsOfWriter = 50
 
 export const artifactWriters: Benchmark = {
   name: 'artifact-writers',
-  limit: 'as many connections, each inserting one row with a number of a sequence in each transaction',
+  limit: 'as many connections, each inserting one row with a number of a sequence in each transaction; a millisecond',
   rounds: 3,
   figures: [
     {
       name: 'P7 many writers',
       about: '16 writers of one event each time, PostgreSQL / 16 connections of one row each time',
       target: { atLeast: 0.25 },
+    },
+    {
+      name: 'P9 commit to follower, PostgreSQL',
+      about: '99th percentile from the commit to a follower of another store over the same server',
+      target: { atMost: 50 },
+      unit: 'ms',
     },
   ],
   prepare,
@@ -28,14 +35,14 @@ export const artifactWriters: Benchmark = {
 async function prepare(): Promise<Contest> {
   const server = await openServer()
   const directory = mkdtempSync(join(tmpdir(), 'claudemesh-bench-'))
-  const registry = await openRegistry({
-    databaseUrl: await server.makeDatabase(),
-    storageRoot: join(directory, 'objects'),
-  })
+  const place = { databaseUrl: await server.makeDatabase(), storageRoot: join(directory, 'objects') }
+  const registry = await openRegistry(place)
+  const other = await openRegistry(place)
   const bare = await server.makeDatabase()
   const clients = await Promise.all(Array.from({ length: writers }, () => connect(bare)))
   await clients[0]?.query(numberedRows.make)
   const draft = { name: 'bench', producer: 'bench', retentionClass: 'transient', actor: 'local' }
+  const { packageId } = await registry.createPackage(draft)
   const packages = await Promise.all(Array.from({ length: writers }, () => registry.createPackage(draft)))
   const because = { actor: 'local', reason: 'bench' }
   return {
@@ -46,13 +53,16 @@ async function prepare(): Promise<Contest> {
           await registry.releaseHold(holdId, because)
         }
       }),
+      'P9 commit to follower, PostgreSQL': await followP99(other, { writer: registry, packageId }),
     }),
     limit: async (): Promise<Sample> => ({
       'P7 many writers': await perSecond(clients, async (client) => {
         for (let index = 0; index < eventsOfWriter; index += 1) await client.query(numberedRows.insert)
       }),
+      'P9 commit to follower, PostgreSQL': 1,
     }),
     close: async () => {
+      await other.close()
       await registry.close()
       for (const client of clients) await client.end()
       await server.close()

@@ -18,20 +18,27 @@ interface Present {
 export class StagedFile implements StagedBlob {
   readonly path: string
   readonly #handle: FileHandle
+  /** Bytes after which what was written is synced beside the writing of more; null: only at the end, if at all. */
+  readonly #syncEvery: number | null
   #sizeBytes = 0
+  #syncedTo = 0
+  #syncing: Promise<void> | null = null
   #failure: unknown = null
   #closed = false
   #isDurable = false
   #duplicate: string | null = null
 
-  private constructor(path: string, handle: FileHandle) {
+  private constructor(path: string, handle: FileHandle, syncEvery: number | null = null) {
     this.path = path
     this.#handle = handle
+    this.#syncEvery = syncEvery
   }
 
-  static async create(path: string): Promise<StagedFile> {
+  /** @param o.syncEvery for a file that will be made durable: how many bytes it may be behind, so that the end is soon */
+  static async create(path: string, o: { readonly syncEvery?: number } = {}): Promise<StagedFile> {
     try {
-      return new StagedFile(path, await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, objectMode))
+      const handle = await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, objectMode)
+      return new StagedFile(path, handle, o.syncEvery)
     } catch (error) {
       throw toArtifactError(error)
     }
@@ -93,6 +100,7 @@ export class StagedFile implements StagedBlob {
         done += (await this.#handle.write(chunk, done, chunk.length - done, start + done)).bytesWritten
       }
     })
+    this.#syncBehind()
   }
 
   /**
@@ -101,6 +109,7 @@ export class StagedFile implements StagedBlob {
    */
   async finish(): Promise<void> {
     if (this.#isDurable) return
+    await this.#syncing
     await this.#attempt(() => this.#handle.sync())
     this.#isDurable = true
     await this.#close()
@@ -168,6 +177,21 @@ export class StagedFile implements StagedBlob {
     await rm(secondName(path), { force: true })
   }
 
+  /** The disk takes what is there while more is hashed. A failure is for ever here too. */
+  #syncBehind(): void {
+    const written = this.#sizeBytes
+    if (this.#syncEvery === null || this.#syncing !== null || written - this.#syncedTo < this.#syncEvery) return
+    this.#syncing = this.#handle
+      .datasync()
+      .catch((error: unknown) => {
+        this.#failure ??= toArtifactError(error)
+      })
+      .then(() => {
+        this.#syncedTo = written
+        this.#syncing = null
+      })
+  }
+
   async #attempt(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     try {
@@ -181,6 +205,7 @@ export class StagedFile implements StagedBlob {
   async #close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#syncing
     await this.#handle.close()
   }
 }

@@ -44,8 +44,8 @@ export class StagingArea {
     this.#nextId = o.nextId
   }
 
-  create(): Promise<StagedFile> {
-    return StagedFile.create(join(this.#directory, this.#nextId()))
+  create(o: { readonly syncEvery?: number } = {}): Promise<StagedFile> {
+    return StagedFile.create(join(this.#directory, this.#nextId()), o)
   }
 
   /** Writes something and removes it: whether that can be done. @throws what the file system says */

@@ -49,6 +49,8 @@ export interface LocalBackendOptions {
 
 /** How often a put makes its directories again when deletes remove them at the same time. */
 const publishAttemptsMax = 16
+/** How many bytes of a large file wait for the disk at most before it is asked to write them. */
+const syncEvery = 32 * 1024 * 1024
 
 export class LocalBackend implements StorageBackend {
   readonly backendId: string
@@ -78,7 +80,7 @@ export class LocalBackend implements StorageBackend {
   }
 
   stage(): Promise<StagedFile> {
-    return this.#staging.create()
+    return this.#staging.create({ syncEvery })
   }
 
   async put(
