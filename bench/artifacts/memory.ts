@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { bundledChild } from '../../test/support/child.ts'
 import type { Benchmark, Contest, Sample } from '../benchmark.ts'
 
 const steps = ['ingesting', 'serving', 'verifying', 'resuming', 'exporting', 'sealing'] as const
@@ -30,7 +29,7 @@ function prepare(mebibytes: number): Contest {
     subject: async (): Promise<Sample> => {
       const directory = mkdtempSync(join(tmpdir(), 'claudemesh-bench-'))
       try {
-        const child = bundledChild('artifacts/children/large-file.mjs')
+        const child = join(process.cwd(), 'test/dist/artifacts-large-file.js')
         const { stdout } = await promisify(execFile)(process.execPath, [child, directory, String(mebibytes)])
         const { grownMiB } = JSON.parse(stdout) as { readonly grownMiB: Readonly<Record<string, number>> }
         // Growth of nothing is no ratio.

@@ -24,6 +24,7 @@ import { Removal } from './registry/removal.ts'
 import { Signatures } from './registry/signatures/signatures.ts'
 import { identify, setDuration, setMetadataSchema } from './registry/statements.ts'
 import { Uploads } from './registry/uploads/uploads.ts'
+import { Adoption } from './retention/adoption.ts'
 import { GarbageCollection } from './retention/collection.ts'
 import { Healing } from './retention/healing.ts'
 import { RetentionKeeper } from './retention/retention.ts'
@@ -164,6 +165,7 @@ function compose(o: {
     imageExport: new ImageExport({ log, reading, signatures }),
     imageImport: new ImageImport({ log, plane, runtime, limits, slots, packages, finalize }),
     retention: new RetentionKeeper({ log, runtime, limits }),
+    adoption: new Adoption({ log, plane, packages, placing, filesMax: limits.filesMax }),
     verification,
     collection: new GarbageCollection({ log, plane, runtime }),
     shares: new Shares({ log, runtime, limits }),

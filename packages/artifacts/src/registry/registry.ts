@@ -13,6 +13,7 @@ import type { EventLog } from '../events/event-log.ts'
 import { readHead } from '../events/statements.ts'
 import type { TailOptions } from '../events/tail.ts'
 import type { ViewWriter } from '../events/views/view-writer.ts'
+import type { Adoption } from '../retention/adoption.ts'
 import type { GarbageCollection } from '../retention/collection.ts'
 import type { RetentionKeeper } from '../retention/retention.ts'
 import type { Verification } from '../retention/verification.ts'
@@ -51,6 +52,7 @@ export interface RegistryParts {
   readonly retention: RetentionKeeper
   readonly verification: Verification
   readonly collection: GarbageCollection
+  readonly adoption: Adoption
   readonly shares: Shares
   readonly gcGraceMs: number
   /** Closes the backends. */
@@ -213,6 +215,11 @@ export class Registry {
     const { collection, gcGraceMs } = this.#parts
     const graceMs = o.graceMs ?? gcGraceMs
     return o.dryRun === true ? collection.preview({ graceMs }) : collection.collect({ graceMs, actor: o.actor })
+  }
+
+  /** Puts bytes that nothing refers to into open packages, so that none of them is collected before somebody has looked. */
+  adoptUnreferenced(o: { readonly actor: string }) {
+    return this.#parts.adoption.adopt(o.actor)
   }
 
   /** What is shared with others, and what others share, step by step. */

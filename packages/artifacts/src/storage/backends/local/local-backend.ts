@@ -8,12 +8,11 @@
  * 4. A root that has vanished is not made again: its disk may only not be mounted.
  */
 import { constants } from 'node:fs'
-import { lstat, open, readdir, realpath, rename, statfs, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat, open, realpath, rename, statfs, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { crashPoint, ensurePrivateDirectory } from '@claudemesh/storage'
 import { ArtifactError } from '../../../artifact-error.ts'
 import { abortable } from '../../../identity/abortable.ts'
-import { isAlgorithm } from '../../../identity/algorithms.ts'
 import { type ContentAddress, parseContentAddress } from '../../../identity/content-address.ts'
 import { awaitReader } from '../../../identity/early-errors.ts'
 import { resolveRange } from '../../byte-range.ts'
@@ -33,6 +32,7 @@ import { StagedFile } from '../../staging/staged-file.ts'
 import { StagingArea } from '../../staging/staging-area.ts'
 import { syncDirectory } from '../../sync-directory.ts'
 import { DirectorySyncs } from './directory-syncs.ts'
+import { listObjects } from './list-objects.ts'
 import { type ObjectPlace, objectPlace } from './object-path.ts'
 import { readBody } from './read-body.ts'
 import { assertDirectory, Shards } from './shards.ts'
@@ -157,38 +157,8 @@ export class LocalBackend implements StorageBackend {
     }
   }
 
-  async *list(o: { readonly after?: ContentAddress } = {}): AsyncIterable<ListedObject> {
-    const after = o.after === undefined ? '' : parseContentAddress(o.after)
-    for (const algorithm of (await this.#names(this.#root)).filter(isAlgorithm)) {
-      const base = join(this.#root, algorithm)
-      for (const first of await this.#names(base, /^[0-9a-f]{2}$/)) {
-        for (const second of await this.#names(join(base, first), /^[0-9a-f]{2}$/)) {
-          // The last address that this directory could hold: all of it was seen before.
-          if (after !== '' && `${algorithm}:${first}${second}g` < after) continue
-          yield* this.#listShard({ algorithm, directory: join(base, first, second), after })
-        }
-      }
-    }
-  }
-
-  async *#listShard(o: {
-    readonly algorithm: string
-    readonly directory: string
-    readonly after: string
-  }): AsyncIterable<ListedObject> {
-    for (const name of await this.#names(o.directory, /^[0-9a-f]+$/)) {
-      const text = `${o.algorithm}:${name}`
-      if (text <= o.after) continue
-      const stats = await lstat(join(o.directory, name)).catch(ignoreMissing)
-      if (stats?.isFile() !== true) continue
-      yield { address: parseContentAddress(text), size: stats.size, storedAt: Math.round(stats.mtimeMs) }
-    }
-  }
-
-  /** Names in a directory, sorted; none when it went away. */
-  async #names(directory: string, pattern = /^/): Promise<string[]> {
-    const names = await readdir(directory).catch(ignoreMissing)
-    return (names ?? []).filter((name) => pattern.test(name)).sort()
+  list(o: { readonly after?: ContentAddress } = {}): AsyncIterable<ListedObject> {
+    return listObjects(this.#root, o.after === undefined ? '' : parseContentAddress(o.after))
   }
 
   async #stageAll(
