@@ -4,12 +4,14 @@ import { dirname } from 'node:path'
 import type { TopicList } from '@claudemesh/protocol'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ArtifactsOf } from '../artifacts/daemon-client.ts'
 import { eventually } from '../support/eventually.ts'
 import { type TestMember, TestMesh } from '../support/mesh.ts'
 
 interface Store {
   readonly store: string
   readonly state: string
+  readonly notes: readonly string[]
   readonly salvaged: readonly { table: string; rows: number; refused: number; gaps: number }[] | null
   readonly moved_to: string | null
 }
@@ -183,6 +185,61 @@ describe('a home with damaged stores', { timeout: 120_000 }, () => {
       (await bob.inbox()).some(({ client_message_id }) => client_message_id === 'at-last'),
     )
   })
+
+  test('artifacts: flipped, cut, deleted, what the log still says is there as it was, and no bytes are collected', async () => {
+    const artifacts = new ArtifactsOf(() => alice.socket)
+    const make = async (text: string) => {
+      const packageId = await artifacts.newPackage()
+      await artifacts.put(packageId, 'a.txt', text)
+      await artifacts.post(`/packages/${packageId}/finalize`)
+      return packageId
+    }
+    const packageId = await make('first')
+    const manifest = (await artifacts.get(`/packages/${packageId}/manifest`)).bytes
+    const { artifactsDatabase: path } = alice.paths
+    const damage: Readonly<Record<string, () => void>> = {
+      // A view: the log gives back all of it.
+      flipped: () => overwriteRootOf(path, 'artifact_packages'),
+      cut: () => truncateSync(path, statSync(path).size - pageBytes),
+      deleted: () => rmSync(path),
+    }
+    for (const [how, run] of Object.entries(damage)) {
+      await stop(alice)
+      run()
+      expect(recover(alice), how).toMatchObject({ status: 65 })
+      const died = alice.run(['daemon', 'recover', '--confirm'], '', {
+        CLAUDEMESH_CRASH_AT: 'daemon.recover.moved-aside',
+      })
+      expect(died.status, how).toBeNull()
+      expect(recover(alice, ['--confirm']), how).toMatchObject({ status: 0, was_interrupted: true })
+      await alice.start()
+      const answer = await artifacts.get(`/packages/${packageId}/manifest`)
+      // What was on the page that a cut took is lost, and nothing stands in its place.
+      if (answer.status === 200) expect(answer.bytes.equals(manifest), how).toBe(true)
+      else expect([how, answer.status]).toEqual([expect.not.stringMatching('flipped'), expect.toBeOneOf([404, 409])])
+      expect((await artifacts.post('/maintenance/gc', { dry_run: true })).json).toMatchObject({ objects: [] })
+    }
+    const blobs = (await artifacts.get('/packages?producer=claudemesh')).json as { packages: { name: string }[] }
+    expect(blobs.packages.map(({ name }) => name)).toEqual(['recovered bytes'])
+  })
+
+  test('artifacts: no store is founded on the objects of one whose database is gone', async () => {
+    const artifacts = new ArtifactsOf(() => alice.socket)
+    await stop(alice)
+    rmSync(alice.paths.artifactsDatabase)
+    await alice.start()
+    expect((await artifacts.get('/packages')).json).toMatchObject({ code: 'database_unavailable' })
+    expect(JSON.parse(alice.run(['artifact', 'migrate', '--json']).stderr)).toMatchObject({ code: 'already_running' })
+    await stop(alice)
+    expect(JSON.parse(alice.run(['artifact', 'migrate', '--json']).stderr)).toMatchObject({ code: 'database_corrupt' })
+    expect(
+      recover(alice, ['--confirm'])
+        .stores.find(({ store }) => store === 'artifacts')
+        ?.notes.join(),
+    ).toMatch(/1 objects that nothing refers to/)
+    await alice.start()
+    expect((await artifacts.get('/packages')).status).toBe(200)
+  })
 })
 
 /** Makes a send one that has ended without success, as the sender would. */
@@ -194,6 +251,16 @@ function endDead(path: string, key: string): void {
   db.pragma('wal_checkpoint(TRUNCATE)')
   db.close()
   expect(changes).toBe(1)
+}
+
+/** Overwrites the page that leads to a table. */
+function overwriteRootOf(path: string, table: string): void {
+  const db = new Database(path)
+  const page = db.prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE name = ?').pluck().get(table) ?? 0
+  db.close()
+  const bytes = readFileSync(path)
+  bytes.fill(0xa5, (page - 1) * pageBytes, page * pageBytes)
+  writeFileSync(path, bytes)
 }
 
 function flip(path: string, from: number, to: number): void {

@@ -6,7 +6,7 @@
  * 3. A database that refused a write for good is let go and opened anew for the next who asks.
  */
 import { existsSync } from 'node:fs'
-import type { Registry, RegistryConfig } from '@claudemesh/artifacts'
+import type { Registry } from '@claudemesh/artifacts'
 import { type DaemonPaths, type ErrorCode, MeshError } from '@claudemesh/protocol'
 import type { ArtifactsHealth } from '@claudemesh/protocol/artifacts'
 import { ensurePrivateDirectory } from '@claudemesh/storage'
@@ -15,6 +15,7 @@ import { artifactsCloseMsMax, artifactsHealthMsMax, artifactsReopenMs } from '..
 import type { Log } from '../log.ts'
 import { OnDemand, within } from '../on-demand.ts'
 import type { Runtime } from '../runtime.ts'
+import { assertDatabaseIsThere, databaseFileOf, registryConfigOf } from './registry-config.ts'
 import { toHealthView } from './views.ts'
 
 export interface ArtifactStoreOptions {
@@ -49,9 +50,8 @@ export class ArtifactStore {
 
   /** Whether there is a store to look after, here or where the configuration says. */
   get isFounded(): boolean {
-    const { paths, config } = this.#o
-    const url = config.databaseUrl ?? `sqlite:${paths.artifactsDatabase}`
-    return !url.startsWith('sqlite:') || existsSync(url.slice('sqlite:'.length))
+    const file = databaseFileOf(registryConfigOf(this.#o))
+    return file === null || existsSync(file)
   }
 
   /** What was last found; null when nobody has needed the store. */
@@ -108,28 +108,17 @@ export class ArtifactStore {
     const { log } = this.#o
     // Loaded when it is needed, as it takes memory that a daemon without artifacts does not have to spare.
     const { blake3Provider, openRegistry } = await import('@claudemesh/artifacts')
-    const registry = await openRegistry(this.#config())
+    const { paths, config, runtime } = this.#o
+    const { databaseUrl, storageRoot } = config
+    if (databaseUrl === null || storageRoot === null) ensurePrivateDirectory(paths.artifacts)
+    const registryConfig = registryConfigOf({ paths, config, runtime })
+    await assertDatabaseIsThere(registryConfig)
+    const registry = await openRegistry(registryConfig)
     this.#latest = { status: 'ok', detail: null }
     const { name } = blake3Provider
     if (name === 'javascript') log.warn({ provider: name }, 'slow_hash_provider')
     log.info({ registry_id: registry.registryId, hash_provider: name }, 'artifacts_opened')
     return registry
-  }
-
-  #config(): RegistryConfig {
-    const { paths, config, runtime } = this.#o
-    const { databaseUrl, storageRoot, retention, gcGraceMs, limits, backend, s3 } = config
-    if (databaseUrl === null || storageRoot === null) ensurePrivateDirectory(paths.artifacts)
-    return {
-      databaseUrl: databaseUrl ?? `sqlite:${paths.artifactsDatabase}`,
-      storageRoot: storageRoot ?? paths.artifactsObjects,
-      retention,
-      gcGraceMs,
-      limits,
-      backend,
-      ...(s3 === null ? {} : { s3 }),
-      runtime,
-    }
   }
 
   #downView(): ArtifactsHealth {

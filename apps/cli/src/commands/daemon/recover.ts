@@ -18,9 +18,9 @@ export const command: CommandDefinition = {
     const { recoverHome, systemRuntime } = await import('@claudemesh/daemon')
     const slug = selectMesh({ environment, mesh })
     const confirm = flags.isSet('confirm')
-    const recovery = recoverHome({ home: environment.home, slug, confirm, runtime: systemRuntime() })
+    const recovery = await recoverHome({ home: environment.home, slug, confirm, runtime: systemRuntime() })
     const damaged = recovery.stores.filter(({ state }) => state === 'damaged')
-    const left = damaged.filter(({ remedy }) => remedy === 'none' || !confirm)
+    const left = confirm ? [] : damaged
     const isPending = recovery.was_interrupted && !confirm
     terminal.print({
       value: { mesh: slug, confirmed: confirm, ...recovery },
@@ -28,9 +28,7 @@ export const command: CommandDefinition = {
         ...value.stores.flatMap((store) => describeStore(store, confirm)),
         ...(value.dead_exported_to === null ? [] : [`sends that had ended without success: ${value.dead_exported_to}`]),
         ...(isPending ? ['an earlier recovery was stopped before its end'] : []),
-        ...(isPending || left.some(({ remedy }) => remedy !== 'none')
-          ? [`  -> claudemesh daemon recover --confirm --mesh ${slug}`]
-          : []),
+        ...(isPending || left.length > 0 ? [`  -> claudemesh daemon recover --confirm --mesh ${slug}`] : []),
         ...(left.length === 0 && !isPending ? [`  -> ${startCommand(slug)}`] : []),
       ],
     })
@@ -46,6 +44,7 @@ interface RecoveredStore {
   readonly remedy: keyof typeof plans
   readonly afterwards: string
   readonly salvaged: readonly { table: string; rows: number; refused: number; gaps: number }[] | null
+  readonly notes: readonly string[]
   readonly moved_to: string | null
 }
 
@@ -56,6 +55,7 @@ function describeStore(store: RecoveredStore, confirmed: boolean): string[] {
     const lost = refused + gaps > 0 ? `; ${refused} refused, ${gaps} places could not be read` : ''
     lines.push(`  ${table}: ${rows} rows${lost}`)
   }
+  for (const note of store.notes) lines.push(`  ${note}`)
   if (store.moved_to !== null) lines.push(`  the damaged file is ${store.moved_to}`)
   lines.push(`  ${confirmed ? '' : plans[store.remedy]}${store.afterwards}`)
   return lines
@@ -70,7 +70,6 @@ const sentences = {
 const plans = {
   salvage: 'what can be read would be put into a new one; ',
   renew: 'it would be begun anew; ',
-  none: '',
 } as const
 
 function more(faults: number): string {

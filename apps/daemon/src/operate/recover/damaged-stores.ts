@@ -17,7 +17,7 @@ import { completeSalvaged } from '../../inbox/statements.ts'
 import type { Runtime } from '../../runtime.ts'
 
 /** How a damaged store comes back. `salvage`: what can be read goes into a new one. `renew`: the daemon makes it anew. */
-export type Remedy = 'salvage' | 'renew' | 'none'
+export type Remedy = 'salvage' | 'renew'
 
 export interface RecoverableStore {
   readonly name: string
@@ -27,8 +27,17 @@ export interface RecoverableStore {
   readonly remedy: Remedy
   /** What the daemon does about what is lost, or what a person can do. */
   readonly afterwards: string
+  /** Whether what belongs to the file is there though the file is not; no, unless said otherwise. */
+  isMissed?(): Promise<boolean>
   /** @returns what was read of `path` into the new database `to` */
-  salvage(o: { readonly to: string; readonly runtime: Runtime }): readonly SalvagedTable[]
+  salvage(o: { readonly to: string; readonly runtime: Runtime }): Salvaged | Promise<Salvaged>
+}
+
+/** What became of a store that was salvaged. */
+export interface Salvaged {
+  readonly tables: readonly SalvagedTable[]
+  /** What else is to be known of it, in sentences. */
+  readonly notes: readonly string[]
 }
 
 /** What a look at a store found. */
@@ -38,8 +47,15 @@ export interface Finding {
   readonly faults: readonly string[]
 }
 
+/** Where the stores of a member are. */
+export interface Place {
+  readonly paths: DaemonPaths
+  /** Null: on a server. */
+  readonly artifacts: RecoverableStore | null
+}
+
 /** The stores whose files are databases, in the order in which a daemon opens them. */
-export function storesOf(paths: DaemonPaths): readonly RecoverableStore[] {
+export function storesOf({ paths, artifacts }: Place): readonly RecoverableStore[] {
   return [
     salvageable({
       name: 'outbox',
@@ -68,23 +84,18 @@ export function storesOf(paths: DaemonPaths): readonly RecoverableStore[] {
       migrations: schemaOf('events'),
       remedy: 'renew',
       afterwards: 'readers of events are told to read the stores anew (`resync`)',
-      salvage: () => [],
+      salvage: () => ({ tables: [], notes: [] }),
     },
-    {
-      name: 'artifacts',
-      path: paths.artifactsDatabase,
-      migrations: null,
-      remedy: 'none',
-      afterwards:
-        'the log of artifacts is nowhere else: keep the file, and put one of your copies of the directory in its place',
-      salvage: () => [],
-    },
+    ...(artifacts === null ? [] : [artifacts]),
   ]
 }
 
 /** Reads all of a store. Nothing is written. @throws MeshError `storage_failed` when the disk fails */
-export function examine(store: RecoverableStore): Finding {
-  if (!existsSync(store.path)) return { state: 'missing', faults: [] }
+export async function examine(store: RecoverableStore): Promise<Finding> {
+  if (!existsSync(store.path)) {
+    if ((await store.isMissed?.()) !== true) return { state: 'missing', faults: [] }
+    return { state: 'damaged', faults: ['the file is gone, and what belongs to it is there'] }
+  }
   try {
     const db = openForReading(store.path)
     try {
@@ -129,7 +140,7 @@ function salvageable({ name, path, schema, without, complete, afterwards }: Salv
         immediate(db, () => complete(db))
         closeDatabase(db)
       }
-      return tables
+      return { tables, notes: [] }
     },
   }
 }

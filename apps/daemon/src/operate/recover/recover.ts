@@ -9,7 +9,7 @@
  */
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DaemonPaths, daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
+import { daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import {
   crashPoint,
   ensurePrivateDirectory,
@@ -18,9 +18,20 @@ import {
   syncDirectory,
   writeFileAtomic,
 } from '@claudemesh/storage'
+import { registryConfigOf } from '../../artifacts/registry-config.ts'
+import { loadConfig } from '../../config/config.ts'
 import { moveAside } from '../../quarantine.ts'
 import type { Runtime } from '../../runtime.ts'
-import { examine, type Finding, type RecoverableStore, type Remedy, storesOf } from './damaged-stores.ts'
+import { artifactsOf } from './artifacts.ts'
+import {
+  examine,
+  type Finding,
+  type Place,
+  type RecoverableStore,
+  type Remedy,
+  type Salvaged,
+  storesOf,
+} from './damaged-stores.ts'
 import { exportDead } from './export-dead.ts'
 
 interface RecoveryRequest {
@@ -40,6 +51,8 @@ interface RecoveredStore extends Finding {
   readonly afterwards: string
   /** What is in its new database; null when nothing was salvaged. */
   readonly salvaged: readonly SalvagedTable[] | null
+  /** What else is to be known of that, in sentences. */
+  readonly notes: readonly string[]
   /** Where the damaged file is now; null when it was not moved. */
   readonly moved_to: string | null
 }
@@ -57,10 +70,13 @@ interface Recovery {
  *
  * @throws MeshError `mesh_not_configured`, `already_running`, `unsafe_permissions`, `insufficient_storage`, `storage_failed`
  */
-export function recoverHome(o: RecoveryRequest): Recovery {
+export async function recoverHome(o: RecoveryRequest): Promise<Recovery> {
   const meshFile = meshFilePath(o.home, o.slug)
   if (!existsSync(meshFile)) throw new MeshError('mesh_not_configured', { detail: `there is no ${meshFile}` })
+  const { runtime } = o
   const paths = daemonPaths(o.home, o.slug)
+  const { artifacts: config } = loadConfig({ home: o.home, mesh: o.slug, flags: {} }).config
+  const place = { paths, artifacts: artifactsOf(registryConfigOf({ paths, config, runtime })) }
   ensurePrivateDirectory(paths.directory)
   const lock = FileLock.acquire(paths.lock)
   if (lock === null) {
@@ -71,10 +87,11 @@ export function recoverHome(o: RecoveryRequest): Recovery {
   }
   try {
     const wasInterrupted = existsSync(paths.recoverBegun)
-    if (wasInterrupted && o.confirm) putInPlace(paths, o.runtime)
-    const found = storesOf(paths).map((store) => ({ store, finding: examine(store) }))
+    if (wasInterrupted && o.confirm) putInPlace(place, runtime)
+    const found: { store: RecoverableStore; finding: Finding }[] = []
+    for (const store of storesOf(place)) found.push({ store, finding: await examine(store) })
     const damaged = found.filter(({ finding }) => finding.state === 'damaged').map(({ store }) => store)
-    const done = o.confirm ? bringBack({ paths, damaged, runtime: o.runtime }) : nothingDone
+    const done = o.confirm ? await bringBack({ place, damaged, runtime }) : nothingDone
     return {
       stores: found.map(({ store, finding }) => ({
         store: store.name,
@@ -82,7 +99,8 @@ export function recoverHome(o: RecoveryRequest): Recovery {
         ...finding,
         remedy: store.remedy,
         afterwards: store.afterwards,
-        salvaged: done.salvaged.get(store) ?? null,
+        salvaged: done.salvaged.get(store)?.tables ?? null,
+        notes: done.salvaged.get(store)?.notes ?? [],
         moved_to: done.moved.get(store.path) ?? null,
       })),
       was_interrupted: wasInterrupted,
@@ -94,7 +112,7 @@ export function recoverHome(o: RecoveryRequest): Recovery {
 }
 
 interface Done {
-  readonly salvaged: ReadonlyMap<RecoverableStore, readonly SalvagedTable[]>
+  readonly salvaged: ReadonlyMap<RecoverableStore, Salvaged>
   /** Old path to new. */
   readonly moved: ReadonlyMap<string, string>
   readonly deadExportedTo: string | null
@@ -102,14 +120,19 @@ interface Done {
 
 const nothingDone: Done = { salvaged: new Map(), moved: new Map(), deadExportedTo: null }
 
-function bringBack(o: { paths: DaemonPaths; damaged: readonly RecoverableStore[]; runtime: Runtime }): Done {
-  const { paths, damaged, runtime } = o
-  if (damaged.every(({ remedy }) => remedy === 'none')) return nothingDone
+async function bringBack(o: {
+  readonly place: Place
+  readonly damaged: readonly RecoverableStore[]
+  readonly runtime: Runtime
+}): Promise<Done> {
+  const { place, damaged, runtime } = o
+  const { paths } = place
+  if (damaged.length === 0) return nothingDone
   // Of an attempt that was killed before it moved anything: the store may have changed since.
-  for (const { path } of storesOf(paths)) rmSync(salvagedPath(path), { force: true })
-  const salvaged = new Map<RecoverableStore, readonly SalvagedTable[]>()
+  for (const { path } of storesOf(place)) rmSync(salvagedPath(path), { force: true })
+  const salvaged = new Map<RecoverableStore, Salvaged>()
   for (const store of damaged) {
-    if (store.remedy === 'salvage') salvaged.set(store, store.salvage({ to: salvagedPath(store.path), runtime }))
+    if (store.remedy === 'salvage') salvaged.set(store, await store.salvage({ to: salvagedPath(store.path), runtime }))
     crashPoint('daemon.recover.salvaged')
   }
   const outbox = [...salvaged.keys()].find(({ name }) => name === 'outbox')
@@ -122,7 +145,7 @@ function bringBack(o: { paths: DaemonPaths; damaged: readonly RecoverableStore[]
     const to = moveAside(path, runtime.now())
     if (to !== null) moved.set(path, to)
   }
-  for (const [path, to] of putInPlace(paths, runtime)) moved.set(path, to)
+  for (const [path, to] of putInPlace(place, runtime)) moved.set(path, to)
   return { salvaged, moved, deadExportedTo }
 }
 
@@ -130,9 +153,10 @@ function bringBack(o: { paths: DaemonPaths; damaged: readonly RecoverableStore[]
  * Puts every salvaged file in the place of the damaged one. While a salvaged file is there, what stands at its place is
  * what is damaged.
  */
-function putInPlace(paths: DaemonPaths, runtime: Runtime): ReadonlyMap<string, string> {
+function putInPlace(place: Place, runtime: Runtime): ReadonlyMap<string, string> {
+  const { paths } = place
   const moved = new Map<string, string>()
-  for (const { path } of storesOf(paths)) {
+  for (const { path } of storesOf(place)) {
     if (!existsSync(salvagedPath(path))) continue
     const to = moveAside(path, runtime.now())
     if (to !== null) moved.set(path, to)
