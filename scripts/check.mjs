@@ -8,7 +8,7 @@ const steps = [
   ['dependency rules', () => run(bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'apps', 'packages'])],
   ['unused code', () => run(bin('knip'), [])],
   ['demo', () => run('node', ['scripts/demo.mjs', '--short'])],
-  ['tests', () => run('node', ['scripts/test.mjs'])],
+  ['tests', () => run('npm', ['test', '--silent', '--', '--all'])],
 ]
 
 install()

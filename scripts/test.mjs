@@ -1,5 +1,7 @@
-// `npm test`: sets up what the tests need, runs them all, and ends with one line of counts.
-// Arguments go to vitest: `npm test -- packages/protocol`.
+// `npm test` shows how everything behaves; `npm run prove` kills it, cuts its power and breaks its network; and
+// `npm test -- --all` does both, as the check of a change does. Each sets up what the tests need and ends with one line
+// of counts.
+// Arguments go to vitest and choose among all: `npm test -- packages/protocol`.
 //
 // Files that failed are run once more, alone: on a machine that others load, a process may be starved past every
 // bound that a test can set. What fails alone too has failed; what then passes is named as unsteady, never hidden.
@@ -12,6 +14,11 @@ import { bin, build, install, root } from './prepare.mjs'
 // More failures than these are not the machine's.
 const UNSTEADY_FILES_MAX = 4
 
+/** What the paths of proofs have in them: half of all the time, for what changes seldom break. */
+const proofs = ['test/crash/', 'test/power-loss/', 'kills.test.ts', 'crash.test.ts', 'storm.test.ts', 'memory.test.ts']
+
+const args = process.argv.slice(2)
+
 install()
 build()
 
@@ -19,7 +26,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
 let line = '0 passed, 1 failed'
 let failed = true
 try {
-  const first = vitest('first', process.argv.slice(2))
+  const first = vitest('first', chosenBy(args))
   const broken = first.files.filter((file) => file.status === 'failed').map((file) => file.name)
   const passed = first.files.filter((file) => file.status !== 'failed')
   let again = { files: [], status: first.status }
@@ -40,9 +47,17 @@ try {
   line = `${counts.passed} passed, ${counts.failed} failed${counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`}`
 } finally {
   rmSync(scratch, { recursive: true, force: true })
+  if (args.length === 0) console.log('kills, power cuts and storms: npm run prove')
   console.log(line)
 }
 process.exit(failed ? 1 : 0)
+
+/** What vitest is told. */
+function chosenBy([option, ...others]) {
+  if (option === undefined) return proofs.map((path) => `--exclude=**/*${path}${path.endsWith('/') ? '**' : ''}`)
+  if (option === '--all') return others
+  return option === '--proofs' ? [...proofs, ...others] : [option, ...others]
+}
 
 function vitest(name, args) {
   const report = join(scratch, `${name}.json`)
