@@ -6,7 +6,7 @@ import type { Condition } from '@claudemesh/protocol'
 
 type ConditionDefinition = Omit<Condition, 'code'>
 
-const conditions = {
+export const conditions = {
   link_connecting: {
     severity: 'info',
     text: 'The daemon has just started and is connecting to the broker',
