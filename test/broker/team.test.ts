@@ -1,4 +1,4 @@
-/** A team around one broker, set up with the commands that the README shows. */
+/** A team around one broker, set up with the commands that docs/self-hosting.md shows. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ test('a mesh is registered while the broker is open to new ones, and works while
   const places = { data: join(scratchDirectory(), 'broker'), port, publicUrl }
   const asShown = brokerCommand(places)
   const closed = asShown.filter((_, n) => ![n, n - 1].some((at) => asShown[at] === '--registration'))
-  expect(closed.length, 'the command that the README shows says --registration open').toBe(asShown.length - 2)
+  expect(closed.length, 'the command that the document shows says --registration open').toBe(asShown.length - 2)
 
   const tooSoon = await startBroker(closed)
   const alice = new CommandLine()
@@ -56,10 +56,10 @@ test('a mesh is registered while the broker is open to new ones, and works while
   expect(messages.map(({ message }) => message).toSorted()).toEqual(['hi', 'it grows'])
 }, 120_000)
 
-/** The first `broker start` of the README, with places of this test's own. */
+/** The first `broker start` of docs/self-hosting.md, with places of this test's own. */
 function brokerCommand(places: { readonly data: string; readonly port: number; readonly publicUrl: string }) {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-  const words = /^ +npx claudemesh (broker start .*)$/m.exec(readme)?.[1]?.split(' ') ?? []
+  const document = readFileSync(new URL('../../docs/self-hosting.md', import.meta.url), 'utf8')
+  const words = /^claudemesh (broker start .*)$/m.exec(document)?.[1]?.split(' ') ?? []
   const values: Readonly<Record<string, string>> = {
     '--data': places.data,
     '--port': String(places.port),
