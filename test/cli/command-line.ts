@@ -39,6 +39,19 @@ export class CommandLine {
     return { status, stdout, stderr }
   }
 
+  /** Runs a command to its end beside others. */
+  runAside(args: readonly string[]): Promise<Ran> {
+    const env = { ...cleanEnvironment(), CLAUDEMESH_HOME: this.home }
+    const child = spawn(process.execPath, [claudemeshBin, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const said = { stdout: '', stderr: '' }
+    child.stdout.on('data', (chunk: Buffer) => (said.stdout += chunk.toString('utf8')))
+    child.stderr.on('data', (chunk: Buffer) => (said.stderr += chunk.toString('utf8')))
+    return new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (status) => resolve({ status, ...said }))
+    })
+  }
+
   /** Runs a command that must succeed, and returns the bytes that it prints. */
   runBytes(args: readonly string[]): Buffer {
     return execFileSync(process.execPath, [claudemeshBin, ...args], {

@@ -109,6 +109,7 @@ export const commandTree: readonly CommandEntry[] = [
   entry('daemon rotate-token', async () => (await import('./commands/daemon/rotate-token.ts')).command),
   entry('daemon accept-host', async () => (await import('./commands/daemon/accept-host.ts')).command),
   entry('daemon remint', async () => (await import('./commands/daemon/remint.ts')).command),
+  entry('daemon reset', async () => (await import('./commands/daemon/reset.ts')).command),
   entry('daemon recover', async () => (await import('./commands/daemon/recover.ts')).command),
   entry('daemon backup', async () => (await import('./commands/daemon/backup.ts')).command),
   entry('daemon restore', async () => (await import('./commands/daemon/restore.ts')).command),

@@ -13,6 +13,12 @@ interface Place {
   readonly mesh: string
 }
 
+/** What is told of all of them together, after each. */
+interface Together {
+  readonly value: Readonly<Record<string, unknown>>
+  readonly line: string
+}
+
 interface Done {
   /** What is printed of it for programs. */
   readonly value: Readonly<Record<string, unknown>>
@@ -30,6 +36,7 @@ interface Done {
 export async function forEveryMesh(
   { mesh, environment, terminal }: Invocation,
   act: (place: Place) => Promise<Done>,
+  together: (meshes: readonly string[]) => Promise<Together> = async () => ({ value: {}, line: '' }),
 ): Promise<ExitCode> {
   if (mesh !== null) throw invalidUsage('--all and --mesh say different things', 'Leave one of the two out.')
   const { home } = environment
@@ -41,7 +48,9 @@ export async function forEveryMesh(
     all.push(done)
     if (!terminal.json) terminal.line(done.line)
   }
-  if (terminal.json) terminal.print({ value: { daemons: all.map(({ value }) => value) }, render: () => [] })
+  const { value: fleet, line } = await together(meshes)
+  if (terminal.json) terminal.print({ value: { daemons: all.map(({ value }) => value), ...fleet }, render: () => [] })
+  else if (line !== '') terminal.line(line)
   return all.find(({ exitCode }) => exitCode !== exitCodes.ok)?.exitCode ?? exitCodes.ok
 }
 

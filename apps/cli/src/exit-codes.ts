@@ -58,6 +58,7 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
   body_too_large: data,
   idempotency_key_reused: data,
   sent_after_backup: data,
+  root_key_at_stake: data,
   fingerprint_mismatch: data,
   too_many_recipients: data,
   max_age_exceeded: data,
@@ -225,6 +226,8 @@ export const exitCodeByError: Readonly<Record<ErrorCode, ExitCode>> = {
 
   mesh_not_configured: config,
   config_invalid: config,
+  reset_unfinished: config,
+  fleet_full: tryLater,
   host_changed: config,
   outbox_max_age_above_dedupe_window: config,
   schema_too_new: config,

@@ -1,7 +1,7 @@
 /** Which mesh a command acts in: --mesh, else CLAUDEMESH_MESH, else the only one, else `home`. */
 import { existsSync, readdirSync } from 'node:fs'
 import type { Environment } from './environment.ts'
-import { homePaths, MeshError, meshFilePath, meshSlugPattern } from './protocol.ts'
+import { homePaths, MeshError, meshFilePath, meshSlugPattern, meshSlugs } from './protocol.ts'
 
 const slugRegExp = new RegExp(meshSlugPattern)
 const defaultSlug = 'home'
@@ -35,11 +35,7 @@ export function selectMesh(o: { readonly environment: Environment; readonly mesh
 export function listMeshes(home: string): readonly string[] {
   const directory = homePaths(home).meshes
   if (!existsSync(directory)) return []
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => name.slice(0, -'.json'.length))
-    .filter((slug) => slugRegExp.test(slug))
-    .sort()
+  return meshSlugs(readdirSync(directory))
 }
 
 /** A slug becomes part of paths: it is checked before it does. */

@@ -7,6 +7,7 @@ export {
   MeshError,
   meshFilePath,
   meshSlugPattern,
+  meshSlugs,
   readTraceContext,
   type TraceContext,
   toProblem,

@@ -14,6 +14,7 @@ import { composeSpaces } from './compose/spaces.ts'
 import type { VerbParts } from './compose/verb-parts.ts'
 import { composeVerbs, type Verbs } from './compose/verbs.ts'
 import { composeDiskWatch, composeHousekeeping, composeStorageWatch } from './compose/watches.ts'
+import { loadConfig } from './config/config.ts'
 import type { DaemonParts, LogDestination } from './daemon-parts.ts'
 import { Health } from './health.ts'
 import { lastKnownTime } from './lifecycle/chores.ts'
@@ -60,7 +61,11 @@ export class Daemon {
    * @throws MeshError with what keeps it from running
    */
   static async open(parts: DaemonParts): Promise<Daemon> {
-    const home = claimHome(parts.sources)
+    const { sources, runtime } = parts
+    const home = claimHome({
+      ...{ home: sources.home, mesh: sources.mesh, now: runtime.now },
+      daemonsMax: () => loadConfig(sources).config.fleet.daemonsMax,
+    })
     const closing = new Closing()
     closing.add('lock', () => home.release())
     try {

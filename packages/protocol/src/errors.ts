@@ -332,6 +332,24 @@ const definitions = {
     title: 'Messages of the present member wait to be sent',
     hint: 'Start the daemon and let them go out, or drop them with --discard-outbox.',
   },
+  root_key_at_stake: {
+    status: 409,
+    retryable: false,
+    title: 'The root key of a mesh would be deleted with this home',
+    hint: 'Keep it elsewhere: `claudemesh mesh root export --out <file>`; then add --discard-root-key.',
+  },
+  fleet_full: {
+    status: 409,
+    retryable: true,
+    title: 'As many daemons of this home run as may',
+    hint: 'Stop one (`claudemesh daemon status --all` lists them), or raise [fleet] max_daemons.',
+  },
+  reset_unfinished: {
+    status: 409,
+    retryable: false,
+    title: 'A reset was stopped before its end',
+    hint: 'Let it come to its end: `claudemesh daemon reset --confirm`.',
+  },
   host_changed: {
     status: 409,
     retryable: false,

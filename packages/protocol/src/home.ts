@@ -2,6 +2,7 @@
  * Where things are under a home directory (03 §1): the names on which the daemon, the client and the CLI agree.
  * Plain text, `/` separated; nothing here touches the disk.
  */
+import { meshSlugPattern } from './destination.ts'
 
 /** Files of the home itself. */
 export interface HomePaths {
@@ -11,6 +12,8 @@ export interface HomePaths {
   readonly meshes: string
   /** Data of the local broker, when this home runs one. */
   readonly broker: string
+  /** Held while a daemon finds out whether it may be one more. */
+  readonly fleetLock: string
 }
 
 /** Files of one daemon, all below `<home>/daemon/<slug>/`. */
@@ -32,6 +35,8 @@ export interface DaemonPaths {
   readonly restoreBegun: string
   /** There while a recovery puts what it salvaged in the place of what is damaged: no daemon starts on half of it. */
   readonly recoverBegun: string
+  /** There while the stores of a member are taken away: no daemon starts on what is left of them. */
+  readonly resetBegun: string
   /** Directory of what recoveries wrote out for people. */
   readonly recovered: string
   /** The host that this member was last accepted on. */
@@ -56,8 +61,25 @@ export interface DaemonPaths {
   readonly lastExit: string
 }
 
+const slugRegExp = new RegExp(meshSlugPattern)
+
+/** The slugs of the meshes of a home, sorted, by the names in its directory of them. */
+export function meshSlugs(names: readonly string[]): readonly string[] {
+  return names
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .filter((slug) => slugRegExp.test(slug))
+    .toSorted()
+}
+
 export function homePaths(home: string): HomePaths {
-  return { home, config: `${home}/config.toml`, meshes: `${home}/meshes`, broker: `${home}/broker` }
+  return {
+    home,
+    config: `${home}/config.toml`,
+    meshes: `${home}/meshes`,
+    broker: `${home}/broker`,
+    fleetLock: `${home}/daemon/fleet.lock`,
+  }
 }
 
 /** The file of one mesh: its record, its broker, and this host's own certificate chain. */
@@ -80,6 +102,7 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     rotationIntent: `${directory}/rotation-intent.json`,
     restoreBegun: `${directory}/restore-begun`,
     recoverBegun: `${directory}/recover-begun`,
+    resetBegun: `${directory}/reset-begun`,
     recovered: `${directory}/recovered`,
     hostFingerprint: `${directory}/host_fingerprint.json`,
     config: `${directory}/config.toml`,

@@ -89,7 +89,7 @@ export {
   type SendResult,
   type TopicRecord,
 } from './frames.ts'
-export { type DaemonPaths, daemonPaths, type HomePaths, homePaths, meshFilePath } from './home.ts'
+export { type DaemonPaths, daemonPaths, type HomePaths, homePaths, meshFilePath, meshSlugs } from './home.ts'
 export {
   clientMessageIdPattern,
   createIdSource,

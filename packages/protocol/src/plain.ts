@@ -5,7 +5,7 @@
 export { isCi, isSetVariable } from './ci.ts'
 export { meshSlugPattern } from './destination.ts'
 export type { ErrorCode } from './errors.ts'
-export { type DaemonPaths, daemonPaths, homePaths, meshFilePath } from './home.ts'
+export { type DaemonPaths, daemonPaths, homePaths, meshFilePath, meshSlugs } from './home.ts'
 export { createIdSource } from './ids.ts'
 export { fromProblem, MeshError, toProblem } from './mesh-error.ts'
 export { parseRetryAfter } from './retry-after.ts'

@@ -16,14 +16,26 @@ export interface ServicePlace {
   readonly home: string
   readonly mesh: string
   readonly configHome: string
+  /** Its share of the memory of all daemons of the home; null: what a daemon may have by itself. */
+  readonly memoryBytes: number | null
 }
+
+/** Several times what a busy daemon needs. */
+const memoryDefault = '512M'
 
 /** @throws MeshError invalid_usage where no manager is known */
 export function serviceOf(place: ServicePlace, wish: ServiceWish): Service {
   const { username, uid } = userInfo()
-  const { home, mesh, configHome } = place
+  const { home, mesh, configHome, memoryBytes } = place
   const host: Host = { platform: process.platform, user: { name: username, id: uid, home: homedir() }, configHome }
-  const filling = { home, mesh, node: process.execPath, claudemesh: selfCommand.at(-1) ?? '', user: username }
+  const filling = {
+    home,
+    mesh,
+    node: process.execPath,
+    claudemesh: selfCommand.at(-1) ?? '',
+    user: username,
+    memory: memoryBytes === null ? memoryDefault : String(memoryBytes),
+  }
   const service = describeService(filling, wish, host)
   if (service !== null) return service
   throw invalidUsage(

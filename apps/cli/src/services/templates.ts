@@ -8,6 +8,8 @@ export interface Filling {
   readonly home: string
   readonly mesh: string
   readonly user: string
+  /** What systemd lets it have, as its MemoryMax. */
+  readonly memory: string
 }
 
 const escapes = {
@@ -25,6 +27,7 @@ export function fillTemplate(directory: keyof typeof escapes, name: string, fill
     HOME: filling.home,
     MESH: filling.mesh,
     USER: filling.user,
+    MEMORY: filling.memory,
   }
   return template.replaceAll(/@([A-Z]+)@/g, (whole, key: string) => {
     const value = values[key]

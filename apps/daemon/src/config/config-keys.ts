@@ -5,6 +5,7 @@
 import { featureBits, featuresRequiredByDefault } from '@claudemesh/protocol'
 import { logLevels } from '../log.ts'
 import { artifactSettings } from './artifact-settings.ts'
+import { fleetSettings } from './fleet-settings.ts'
 import { historySettings } from './history-settings.ts'
 import type { Setting } from './setting-forms.ts'
 import { sinkSettings } from './sink-settings.ts'
@@ -122,6 +123,7 @@ const settings = {
   ...artifactSettings,
   ...spaceSettings,
   ...historySettings,
+  ...fleetSettings,
   log: {
     level: {
       form: { type: 'choice', choices: logLevels },

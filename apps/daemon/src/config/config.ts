@@ -11,11 +11,20 @@ import type { LogLevel } from '../log.ts'
 import { type ArtifactConfig, toArtifactConfig } from './artifact-settings.ts'
 import { readConfigFile } from './config-file.ts'
 import { sectionNames, settingOf, settingsByName } from './config-keys.ts'
+import { type FleetConfig, toFleetConfig, withShares } from './fleet-settings.ts'
 import { type HistoryConfig, toHistoryConfig } from './history-settings.ts'
-import { type EnvironmentKind, readTextValue, type SettingValue } from './setting-forms.ts'
+import {
+  type ConfigEntry,
+  type ConfigOrigin,
+  type EnvironmentKind,
+  readTextValue,
+  type SettingValue,
+} from './setting-forms.ts'
 import { type SinkConfig, toSinkConfigs } from './sink-settings.ts'
 import { type SpaceConfig, toSpaceConfig } from './space-settings.ts'
 import { nearest } from './strict-toml.ts'
+
+export type { ConfigEntry, ConfigOrigin } from './setting-forms.ts'
 
 export interface DaemonConfig {
   readonly broker: { readonly url: string | null }
@@ -37,22 +46,8 @@ export interface DaemonConfig {
   readonly history: HistoryConfig
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
   readonly sinks: readonly SinkConfig[]
+  readonly fleet: FleetConfig
   readonly log: { readonly level: LogLevel }
-}
-
-/** Where a value came from. `place` is the file and line, the variable, or the flag. */
-export interface ConfigOrigin {
-  readonly source: 'default' | 'file' | 'environment' | 'flag'
-  readonly place: string | null
-}
-
-/** One line of `daemon config show --effective`. */
-export interface ConfigEntry {
-  readonly name: string
-  readonly value: SettingValue
-  readonly origin: ConfigOrigin
-  readonly describe: string
-  readonly reload: boolean
 }
 
 export interface ConfigSources {
@@ -127,12 +122,13 @@ function settingsInForce(sources: ConfigSources): readonly ConfigEntry[] {
   }
   // Of sinks there are as many as are named.
   const names = new Set([...settingsByName.keys(), ...chosen.keys()])
-  return [...names].map((name) => {
+  const entries = [...names].map((name) => {
     const setting = settingOf(name)
     if (setting === undefined) throw new Error(`${name} was read and is no setting`)
     const found = chosen.get(name) ?? { value: setting.default, origin: { source: 'default' as const, place: null } }
     return { name, ...found, describe: setting.describe, reload: setting.reload }
   })
+  return withShares(sources.home, entries)
 }
 
 function readText(name: string, text: string, place: string): SettingValue {
@@ -207,6 +203,7 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     spaces: toSpaceConfig(value),
     history: toHistoryConfig(value),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
+    fleet: toFleetConfig(value),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),
   }
 }

@@ -109,3 +109,18 @@ export function withoutPassword(value: SettingValue): SettingValue {
 function fault(sentence: string): ValueReading {
   return { ok: false, fault: sentence }
 }
+
+/** Where a value came from. `place` is the file and line, the variable, or the flag. */
+export interface ConfigOrigin {
+  readonly source: 'default' | 'file' | 'environment' | 'flag'
+  readonly place: string | null
+}
+
+/** One line of `daemon config show --effective`. */
+export interface ConfigEntry {
+  readonly name: string
+  readonly value: SettingValue
+  readonly origin: ConfigOrigin
+  readonly describe: string
+  readonly reload: boolean
+}

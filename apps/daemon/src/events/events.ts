@@ -61,13 +61,18 @@ export class Events {
   /** When this file took the place of a damaged one, else null. */
   readonly rebuiltAt: number | null
 
-  /** Opens the events. A damaged file is moved aside: readers are told to read anew (invariant 3). */
-  static open(options: { readonly path: string; readonly runtime: Runtime }): Events {
-    const { path, runtime } = options
+  /**
+   * Opens the events. A damaged file is moved aside: readers are told to read anew (invariant 3).
+   *
+   * @param options.succeeds whether a file that is made takes the place of one that is gone on purpose
+   */
+  static open(options: { readonly path: string; readonly runtime: Runtime; readonly succeeds?: boolean }): Events {
+    const { path, runtime, succeeds = false } = options
     const migrations = new URL('./schema/', import.meta.url)
     const { db, predecessor } = openReplaceable({ path, migrations, now: runtime.now, syncs: 'checkpoints' })
     const statements = new EventStatements(db)
-    const state = statements.state() ?? createState({ db, statements, runtime, predecessor })
+    const isSuccessor = succeeds || predecessor !== null
+    const state = statements.state() ?? createState({ db, statements, runtime, isSuccessor })
     return new Events({ db, statements, runtime, state })
   }
 
@@ -203,10 +208,10 @@ function createState(parts: {
   db: Database
   statements: EventStatements
   runtime: Runtime
-  predecessor: string | null
+  isSuccessor: boolean
 }): EventsState {
-  const { db, statements, runtime, predecessor } = parts
-  const rebuiltAt = predecessor === null ? null : runtime.now()
+  const { db, statements, runtime, isSuccessor } = parts
+  const rebuiltAt = isSuccessor ? runtime.now() : null
   synced(db, () => {
     statements.createState(rebuiltAt)
     // Milliseconds since the epoch outrun every count of events that a file can have reached.

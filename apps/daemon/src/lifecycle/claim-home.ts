@@ -7,6 +7,8 @@
 import { existsSync, rmSync } from 'node:fs'
 import { type DaemonPaths, daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { assertPrivateFile, ensurePrivateDirectory, FileLock, writeFileAtomic } from '@claudemesh/storage'
+import { departureOf, recordDeparture } from './exit.ts'
+import { joinFleet } from './fleet.ts'
 
 export interface ClaimedHome {
   readonly paths: DaemonPaths
@@ -14,8 +16,21 @@ export interface ClaimedHome {
   release(): void
 }
 
-/** @throws MeshError mesh_not_configured | unsafe_permissions | already_running | database_corrupt */
-export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
+export interface ClaimOptions {
+  readonly home: string
+  /** The slug of the mesh. */
+  readonly mesh: string
+  readonly now: () => number
+  /** How many daemons of the home may run; asked once the directory is this process's own. */
+  readonly daemonsMax: () => number | null
+}
+
+/**
+ * What keeps the daemon out is left word of, unless another daemon runs there.
+ *
+ * @throws MeshError mesh_not_configured | unsafe_permissions | already_running | database_corrupt | reset_unfinished | fleet_full
+ */
+export function claimHome(o: ClaimOptions): ClaimedHome {
   process.umask(0o077)
   const meshFile = meshFilePath(o.home, o.mesh)
   if (!existsSync(meshFile)) throw new MeshError('mesh_not_configured', { detail: `There is no ${meshFile}` })
@@ -23,28 +38,35 @@ export function claimHome(o: { home: string; mesh: string }): ClaimedHome {
   for (const directory of [o.home, homePaths(o.home).meshes, `${o.home}/daemon`, paths.directory]) {
     ensurePrivateDirectory(directory)
   }
-  const lock = FileLock.acquire(paths.lock)
-  if (lock === null) {
-    throw new MeshError('already_running', { detail: `Another daemon runs in ${paths.directory}` })
-  }
-  try {
-    refuseOpenSecrets(paths, meshFile)
-    refuseHalfRecovered(paths)
-    // With its mesh file a restored member is whole, also when the restore was killed before it could say so.
-    rmSync(paths.restoreBegun, { force: true })
-    writeFileAtomic(paths.pid, `${process.pid}\n`, { mode: 0o600 })
-  } catch (error) {
-    lock.release()
-    throw error
-  }
-  const release = () => {
-    rmSync(paths.pid, { force: true })
-    lock.release()
-  }
-  return { paths, release }
+  return joinFleet(o.home, (admit) => {
+    const lock = FileLock.acquire(paths.lock)
+    if (lock === null) {
+      throw new MeshError('already_running', { detail: `Another daemon runs in ${paths.directory}` })
+    }
+    try {
+      refuseOpenSecrets(paths, meshFile)
+      refuseHalfDone(paths)
+      admit(o.daemonsMax())
+      // With its mesh file a restored member is whole, also when the restore was killed before it could say so.
+      rmSync(paths.restoreBegun, { force: true })
+      writeFileAtomic(paths.pid, `${process.pid}\n`, { mode: 0o600 })
+    } catch (error) {
+      recordDeparture(paths.lastExit, departureOf(error), o.now())
+      lock.release()
+      throw error
+    }
+    const release = () => {
+      rmSync(paths.pid, { force: true })
+      lock.release()
+    }
+    return { paths, release }
+  })
 }
 
-function refuseHalfRecovered(paths: DaemonPaths): void {
+function refuseHalfDone(paths: DaemonPaths): void {
+  if (existsSync(paths.resetBegun)) {
+    throw new MeshError('reset_unfinished', { detail: `a reset of ${paths.directory} was stopped before its end` })
+  }
   if (!existsSync(paths.recoverBegun)) return
   throw new MeshError('database_corrupt', {
     detail: `a recovery of ${paths.directory} was stopped before its end`,

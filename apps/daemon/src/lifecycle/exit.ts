@@ -27,6 +27,8 @@ const byErrorCode: { readonly [C in ErrorCode]?: number } = {
   already_running: exitCodes.tryLater,
   config_invalid: exitCodes.config,
   host_changed: exitCodes.config,
+  reset_unfinished: exitCodes.config,
+  fleet_full: exitCodes.tryLater,
   outbox_max_age_above_dedupe_window: exitCodes.config,
   mesh_not_configured: exitCodes.config,
   unsafe_permissions: exitCodes.noPermission,

@@ -23,8 +23,8 @@ export const command: CommandDefinition = {
         'Run `claudemesh daemon start` in the job, or add --allow-ci-persistent.',
       )
     }
-    const { home, configHome } = environment
-    const place = { home, configHome, mesh: selectMesh({ environment, mesh }) }
+    const { servicePlace } = await import('../../services/place.ts')
+    const place = await servicePlace(environment, selectMesh({ environment, mesh }))
     const { installService, serviceOf } = await import('../../services/install.ts')
     const wish = { system: flags.isSet('system'), socketActivation: flags.isSet('socket-activation') }
     const service = serviceOf(place, wish)

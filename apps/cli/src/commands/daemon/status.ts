@@ -1,7 +1,7 @@
 import type { Health } from '@claudemesh/protocol'
 import type { CommandDefinition, Invocation } from '../../command.ts'
 import { startCommand } from '../../connection.ts'
-import type { DaemonState } from '../../daemon-process.ts'
+import type { DaemonPlace, DaemonState } from '../../daemon-process.ts'
 import { allOption, forEveryMesh } from '../../every-daemon.ts'
 import { type ExitCode, exitCodes } from '../../exit-codes.ts'
 import { selectMesh } from '../../mesh-selection.ts'
@@ -10,7 +10,7 @@ import { renderFields } from '../../output/fields.ts'
 import { printable } from '../../output/printable.ts'
 import { formatBytes, formatDuration, formatTime } from '../../output/quantity.ts'
 import type { Terminal } from '../../output/terminal.ts'
-import { daemonPaths } from '../../protocol.ts'
+import { daemonPaths, MeshError, toProblem } from '../../protocol.ts'
 import { describeRunning } from '../../running.ts'
 
 export const command: CommandDefinition = {
@@ -51,8 +51,10 @@ export const command: CommandDefinition = {
 
 async function showAll(invocation: Invocation): Promise<ExitCode> {
   const { inspectDaemon } = await import('../../daemon-process.ts')
-  return await forEveryMesh(invocation, async (place) => {
+  let usedBytes = 0
+  const act = async (place: DaemonPlace) => {
     const { health, pid, lastExit } = await inspectDaemon(place)
+    usedBytes += health?.disk.used_bytes ?? 0
     if (health === null) {
       return {
         value: { running: false, mesh: place.mesh, pid, last_exit: lastExit },
@@ -68,7 +70,44 @@ async function showAll(invocation: Invocation): Promise<ExitCode> {
       line: `${place.mesh}: ${isOk ? 'healthy' : 'needs attention'}, ${link}, ${pending} pending, ${dead} dead, ${health.inbox.unread} unread (pid ${health.pid})`,
       exitCode: isOk ? exitCodes.ok : exitCodes.failed,
     }
+  }
+  return await forEveryMesh(invocation, act, async (meshes) => {
+    try {
+      return await describeFleet(invocation.environment.home, meshes, usedBytes)
+    } catch (error) {
+      // A setting that cannot be read keeps nobody from seeing how the daemons are.
+      if (!(error instanceof MeshError)) throw error
+      return { value: { fleet: { error: toProblem(error) } }, line: `all: error: ${printable(error.message)}` }
+    }
   })
+}
+
+/** What the daemons of the home may have together. */
+async function describeFleet(home: string, meshes: readonly string[], usedBytes: number) {
+  const { effectiveConfig, runningMeshes, sharesOf } = await import('@claudemesh/daemon')
+  const settings = new Map(
+    effectiveConfig({ home, mesh: meshes[0] ?? '', flags: {} }).map((each) => [each.name, each.value]),
+  )
+  const bound = (name: string) => Number(settings.get(`fleet.${name}`) ?? Number.POSITIVE_INFINITY)
+  const [max, disk, memory] = [bound('max_daemons'), bound('disk_budget_bytes'), bound('memory_budget_bytes')]
+  const orNull = (value: number) => (Number.isFinite(value) ? value : null)
+  const running = runningMeshes(home).length
+  const shares = sharesOf(home, orNull(max))
+  const parts = [
+    `${running} of ${Number.isFinite(max) ? `at most ${max}` : meshes.length} run`,
+    `disk ${formatBytes(usedBytes)}${Number.isFinite(disk) ? ` of ${formatBytes(disk)}` : ''}`,
+    ...(Number.isFinite(memory) ? [`memory of services ${formatBytes(memory)}`] : []),
+    ...(Number.isFinite(disk) || Number.isFinite(memory) ? [`in ${shares} shares`] : []),
+  ]
+  return {
+    value: {
+      fleet: {
+        ...{ running, shares, disk_used_bytes: usedBytes, max_daemons: orNull(max) },
+        ...{ disk_budget_bytes: orNull(disk), memory_budget_bytes: orNull(memory) },
+      },
+    },
+    line: `all: ${parts.join(', ')}`,
+  }
 }
 
 function renderDown(mesh: string, { pid, lastExit }: DaemonState): readonly string[] {

@@ -11,7 +11,7 @@ export const command: CommandDefinition = {
 
   async run({ flags, mesh, environment, terminal }) {
     const { home, configHome } = environment
-    const place = { home, configHome, mesh: selectMesh({ environment, mesh }) }
+    const place = { home, configHome, mesh: selectMesh({ environment, mesh }), memoryBytes: null }
     const { installedService, uninstallService } = await import('../../services/install.ts')
     const service = installedService(place, { system: flags.isSet('system') })
     const removed = uninstallService(service)
