@@ -4,12 +4,21 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DecisionDraft, type DecisionEvent, encodeEvent, foldLog, GitDecisionLog } from '@claudemesh/decisions'
+import {
+  type DecisionDraft,
+  type DecisionEvent,
+  encodeEvent,
+  foldLog,
+  GitDecisionLog,
+  openSpace,
+} from '@claudemesh/decisions'
 import type { Benchmark, Contest, Sample } from './benchmark.ts'
 
 const callers = 64
 const appends = 2048
 const appendsAlone = 50
+/** A snapshot is made of no fewer. */
+const shortEvents = 1_500
 /** Pack, index, their directory, the ref and its directory. */
 const syncsOfAppend = 5
 const actor = 'ada'
@@ -36,14 +45,20 @@ export const decisions: Benchmark = {
       about: 'events of a log read, checked and folded / commits and events read by git and thrown away',
       target: { atLeast: 0.5 },
     },
+    {
+      name: 'open',
+      about: 'time to open that log, tell its end and a value / the same of a log of 1,500',
+      target: { atMost: 2 },
+    },
   ],
   prepare,
 }
 
 async function prepare(events: number): Promise<Contest> {
   const directory = mkdtempSync(join(tmpdir(), 'claudemesh-bench-'))
-  const read = join(directory, 'read.git')
-  await using(read, (log) => log.importEvents('plans', generate(events)))
+  const [read, short] = [join(directory, 'read.git'), join(directory, 'short.git')]
+  await makeLog(read, events)
+  await makeLog(short, shortEvents)
   const names = git(read, 'rev-list', '--reverse', 'spaces/plans').split('\n')
   const objects = names.map((name) => `${name}\n${name}:event.json\n`).join('')
   const message = git(read, 'log', '-1', '--format=%B', 'spaces/plans')
@@ -57,6 +72,7 @@ async function prepare(events: number): Promise<Contest> {
           for (let index = 0; index < appendsAlone; index += 1) await decide(log, { space: 'alone', index })
         }),
         'read and fold': await rate(events, () => using(read, (reader) => foldLog(reader.events('plans')))),
+        open: await openingMs(read),
       })),
     limit: async (): Promise<Sample> => ({
       'append, 64 callers': await rate(appends, () => importWithGit(fresh(), message)),
@@ -64,6 +80,7 @@ async function prepare(events: number): Promise<Contest> {
       'read and fold': await rate(events, () =>
         finished(spawn('git', ['cat-file', '--batch'], { cwd: read, stdio: ['pipe', 'ignore', 'inherit'] }), objects),
       ),
+      open: await openingMs(short),
     }),
     close: () => rmSync(directory, { recursive: true }),
   }
@@ -73,6 +90,22 @@ async function rate(count: number, work: () => Promise<unknown>): Promise<number
   const started = performance.now()
   await work()
   return (count * 1000) / (performance.now() - started)
+}
+
+/** As it is once somebody has read and asked it. */
+async function makeLog(path: string, events: number): Promise<void> {
+  await using(path, (log) => log.importEvents('plans', generate(events)))
+  await openingMs(path)
+}
+
+async function openingMs(repository: string): Promise<number> {
+  const started = performance.now()
+  const space = await openSpace({ space: 'plans', repository })
+  await space.log.head('plans')
+  await space.get('key-1')
+  const ms = performance.now() - started
+  await space.close()
+  return ms
 }
 
 async function using<T>(path: string, work: (log: GitDecisionLog) => Promise<T>): Promise<T> {

@@ -18,10 +18,17 @@ export interface Reasons {
 /**
  * The state as it was after an event.
  *
+ * @param from a state to go on from, when it is not later; null: from the start
  * @throws MeshError `invalid_cursor`: that event is not there yet; what `DecisionLog.events` throws
  */
-export async function stateAt(log: DecisionLog, space: string, seq: number): Promise<SpaceState> {
-  const state = await foldLog(log.events(space, { until: seq }))
+export async function stateAt(
+  log: DecisionLog,
+  space: string,
+  seq: number,
+  from: SpaceState | null = null,
+): Promise<SpaceState> {
+  const before = from !== null && from.seq <= seq ? from : undefined
+  const state = await foldLog(log.events(space, { after: before?.seq ?? 0, until: seq }), before)
   if (state.seq === seq) return state
   throw new MeshError('invalid_cursor', {
     detail: `The last event of ${space} is ${state.seq}.`,

@@ -20,8 +20,30 @@ import type { AppendOptions } from './decision-log.ts'
 import { checkSpaceName, copyDraft, draftOf } from './event.ts'
 import type { Runtime } from './runtime.ts'
 
+/** What a line knows beside its single events. */
+export interface KnownLine {
+  /** When the last event was, in milliseconds since the epoch. */
+  readonly time: number
+  /** The largest there was. */
+  readonly last_event_id: string
+  /** Name and target. */
+  readonly aliases: readonly (readonly [string, string])[]
+  /** Event ids of the bindings that hold. */
+  readonly bindings: readonly string[]
+}
+
+/** What is known of the events that a line goes on from, and need not be taken one by one. */
+export interface LineBefore {
+  readonly seq: number
+  readonly line: KnownLine
+  hasEventId(eventId: string): boolean
+  /** The numbers of its events; none: it is not there. */
+  findIntent(intentId: string): readonly number[]
+}
+
 export class SpaceLine {
   readonly #space: string
+  readonly #before: LineBefore | null
   #seq = 0
   /** When the last event was, in milliseconds since the epoch. */
   #time = Number.NEGATIVE_INFINITY
@@ -34,9 +56,26 @@ export class SpaceLine {
   readonly #bindings = new Set<string>()
 
   /** @throws MeshError `invalid_space` */
-  constructor(space: string) {
+  constructor(space: string, before: LineBefore | null = null) {
     checkSpaceName(space)
     this.#space = space
+    this.#before = before
+    if (before === null) return
+    this.#seq = before.seq
+    this.#time = before.line.time
+    this.#lastEventId = before.line.last_event_id
+    for (const [name, target] of before.line.aliases) this.#aliases.set(name, target)
+    for (const eventId of before.line.bindings) this.#bindings.add(eventId)
+  }
+
+  /** From which a line goes on, with what is known of each event. */
+  get known(): KnownLine {
+    return {
+      time: this.#time,
+      last_event_id: this.#lastEventId,
+      aliases: [...this.#aliases],
+      bindings: [...this.#bindings],
+    }
   }
 
   /** The number of the last event, 0 before the first. */
@@ -46,7 +85,8 @@ export class SpaceLine {
 
   /** The numbers of the events of an intent, or null when it is new. */
   findIntent(intentId: string): readonly number[] | null {
-    return this.#intents.get(intentId) ?? null
+    const numbers = [...(this.#before?.findIntent(intentId) ?? []), ...(this.#intents.get(intentId) ?? [])]
+    return numbers.length === 0 ? null : numbers
   }
 
   /**
@@ -83,7 +123,7 @@ export class SpaceLine {
     if (seq !== this.#seq + 1) throw refused('import_out_of_order', event, `the next one is ${this.#seq + 1}`)
     const time = Date.parse(ts)
     if (time < this.#time) throw refused('import_out_of_order', event, `its time is before that of event ${this.#seq}`)
-    if (this.#eventIds.has(eventId)) throw refused('import_conflict', event, `its id ${eventId} is there already`)
+    if (this.#hasEventId(eventId)) throw refused('import_conflict', event, `its id ${eventId} is there already`)
     this.#seq = seq
     this.#time = time
     if (eventId > this.#lastEventId) this.#lastEventId = eventId
@@ -92,6 +132,12 @@ export class SpaceLine {
     if (numbers === undefined) this.#intents.set(intentId, [seq])
     else numbers.push(seq)
     this.#admitReferences(event)
+  }
+
+  /** New ids sort after all others, so that there is nothing to be looked for. */
+  #hasEventId(eventId: string): boolean {
+    if (eventId > this.#lastEventId) return false
+    return this.#eventIds.has(eventId) || (this.#before?.hasEventId(eventId) ?? false)
   }
 
   #admitReferences(event: DecisionEvent): void {

@@ -4,6 +4,8 @@ import type { DecisionLog } from './decision-log.ts'
 import { checkSpaceName, type DecisionDraft, type DecisionEvent } from './event.ts'
 import { Fold } from './fold.ts'
 import { GitDecisionLog } from './git/git-decision-log.ts'
+import { snapshotEvery } from './git/snapshots/snapshots.ts'
+import type { FoldedStates } from './git/snapshots/states.ts'
 import { exportJsonl, type Imported, importJsonl } from './jsonl.ts'
 import { MemoryDecisionLog } from './memory-decision-log.ts'
 import { memberOf, type Reasons, resolveName, stateAt, why } from './questions.ts'
@@ -32,14 +34,21 @@ export async function openSpace(o: OpenSpaceOptions): Promise<Space> {
   checkSpaceName(o.space)
   const runtime = o.runtime ?? systemRuntime()
   if (o.repository === undefined) {
-    return new Space(o.space, { log: new MemoryDecisionLog(runtime), runtime, close: async () => undefined })
+    return new Space(o.space, {
+      log: new MemoryDecisionLog(runtime),
+      states: null,
+      runtime,
+      close: async () => undefined,
+    })
   }
   const log = await GitDecisionLog.open({ path: o.repository, runtime })
-  return new Space(o.space, { log, runtime, close: () => log.close() })
+  return new Space(o.space, { log, states: log.states, runtime, close: () => log.close() })
 }
 
 interface SpaceParts {
   readonly log: DecisionLog
+  /** Where a fold is kept to go on from; null: nowhere. */
+  readonly states: FoldedStates | null
   readonly runtime: Runtime
   readonly close: () => Promise<void>
 }
@@ -55,6 +64,8 @@ export class Space {
   #fold = new Fold()
   /** The last event that was folded. */
   #last: DecisionEvent | null = null
+  /** As far as the fold was kept. */
+  #kept = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(name: string, parts: SpaceParts) {
@@ -99,8 +110,8 @@ export class Space {
   }
 
   /** What held after an event. @throws MeshError `invalid_cursor`, `space_unknown` */
-  stateAt(seq: number): Promise<SpaceState> {
-    return stateAt(this.log, this.name, seq)
+  async stateAt(seq: number): Promise<SpaceState> {
+    return stateAt(this.log, this.name, seq, (await this.#parts.states?.read(this.name)) ?? null)
   }
 
   /** The decisions behind a key. */
@@ -125,6 +136,7 @@ export class Space {
 
   async #foldRest(): Promise<SpaceState> {
     if (!(await this.#isContinued())) this.#begin()
+    if (this.#last === null) await this.#recall()
     try {
       for await (const event of this.log.events(this.name, { after: this.#fold.seq })) {
         this.#fold.apply(event)
@@ -135,7 +147,21 @@ export class Space {
       // Nothing was decided, or nothing any more.
       this.#begin()
     }
-    return this.#fold.state()
+    const state = this.#fold.state()
+    if (state.seq - this.#kept >= snapshotEvery) {
+      this.#kept = state.seq
+      await this.#parts.states?.write(this.name, state)
+    }
+    return state
+  }
+
+  /** Begins where somebody has folded before. */
+  async #recall(): Promise<void> {
+    const state = (await this.#parts.states?.read(this.name)) ?? null
+    if (state === null) return
+    for await (const event of this.log.events(this.name, { after: state.seq - 1, until: state.seq })) this.#last = event
+    this.#fold = new Fold(state)
+    this.#kept = state.seq
   }
 
   /** Whether the log still has what was folded: an operator may have accepted another history. */
@@ -153,5 +179,6 @@ export class Space {
   #begin(): void {
     this.#fold = new Fold()
     this.#last = null
+    this.#kept = 0
   }
 }

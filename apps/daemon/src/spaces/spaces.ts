@@ -274,7 +274,9 @@ export class Spaces {
     log.info({ repository: path }, 'spaces_opened')
     const spaces = new Map<string, Space>()
     const spaceOf = (name: string) => {
-      const space = spaces.get(name) ?? new Space(name, { log: opened, runtime, close: async () => undefined })
+      const space =
+        spaces.get(name) ??
+        new Space(name, { log: opened, states: opened.log.states, runtime, close: async () => undefined })
       spaces.set(name, space)
       return space
     }

@@ -4,6 +4,7 @@
  */
 import { MeshError } from '@claudemesh/protocol'
 import { type DecisionEvent, decodeEvent } from '../event.ts'
+import type { SpaceLine } from '../space-line.ts'
 import { eventCommitId, eventFileName } from './event-commit.ts'
 import { gitFailure, runGit } from './git-command.ts'
 import type { FoundObject, ObjectReader } from './object-reader.ts'
@@ -22,8 +23,9 @@ export interface CheckedEvent {
   readonly commit: string
 }
 
-/** Events that are read at once. */
-const readEventsMax = 256
+/** Events that are asked for at once, and how many such parts git looks for while one is checked. */
+const readEventsMax = 128
+const partsAhead = 4
 
 /**
  * Lists the commits that lead to one, without those that lead to another.
@@ -68,12 +70,12 @@ export async function* readEvents(
 ): AsyncGenerator<readonly CheckedEvent[]> {
   const { ids } = o.commits
   let parent = o.commits.parent
-  // Git looks for the next ones while these are checked.
-  let ahead = ask(reader, ids.slice(0, readEventsMax))
+  const partAt = (start: number) => ids.slice(start, start + readEventsMax)
+  const ahead: ReturnType<typeof ask>[] = []
   for (let start = 0; start < ids.length; start += readEventsMax) {
-    const part = ids.slice(start, start + readEventsMax)
-    const found = (await ahead) ?? (await askSingly(reader, part))
-    ahead = ask(reader, ids.slice(start + readEventsMax, start + 2 * readEventsMax))
+    while (ahead.length <= partsAhead) ahead.push(ask(reader, partAt(start + ahead.length * readEventsMax)))
+    const part = partAt(start)
+    const found = (await ahead.shift()) ?? (await askSingly(reader, part))
     const checked: CheckedEvent[] = []
     for (const [index, commit] of part.entries()) {
       const place = { space: o.space, seq: o.seq + start + index, commit, parent }
@@ -86,6 +88,17 @@ export async function* readEvents(
       parent = commit
     }
     yield checked
+  }
+}
+
+/** Has a line take an event that was read. @throws MeshError `log_corrupt`: it does not follow the one before */
+export function admitRead(line: SpaceLine, event: DecisionEvent, commit: string): void {
+  try {
+    line.admit(event)
+  } catch (cause) {
+    if (!(cause instanceof MeshError)) throw cause
+    const { space, seq } = event
+    throw corrupt({ space, seq, commit, why: `it does not follow the one before: ${cause}`, cause })
   }
 }
 
@@ -133,7 +146,7 @@ function checkCommit({ format }: Repository, place: CommitPlace, found: FoundObj
 }
 
 /** The error of a log that is not what was written. `seq` and `commit` are of the first event that is lost. */
-export function corrupt(o: {
+function corrupt(o: {
   readonly space: string
   readonly seq?: number
   readonly commit: string

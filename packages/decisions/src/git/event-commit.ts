@@ -3,7 +3,7 @@
  * ids, so that a log is checked by making the commits again, and a log that was imported is the same one by its id.
  */
 import type { DecisionEvent } from '../event.ts'
-import { type GitObject, makeObject, type ObjectFormat, objectId, textObjectId } from './git-object.ts'
+import { type GitObject, makeObject, type ObjectFormat, textObjectId, treeOfFileId } from './git-object.ts'
 
 /** The one file in the tree of each commit; docs/decisions says why there are no others. */
 export const eventFileName = 'event.json'
@@ -45,8 +45,8 @@ export function eventCommitId(
   text: string,
   { format, parent }: { readonly format: ObjectFormat; readonly parent: string | null },
 ): string {
-  const tree = Buffer.concat([treeEntry, Buffer.from(textObjectId(format, 'blob', text), 'hex')])
-  return textObjectId(format, 'commit', commitText(event, { tree: objectId(format, 'tree', tree), parent }))
+  const tree = treeOfFileId(format, eventFileName, textObjectId(format, 'blob', text))
+  return textObjectId(format, 'commit', commitText(event, { tree, parent }))
 }
 
 function commitText(event: DecisionEvent, o: { readonly tree: string; readonly parent: string | null }): string {

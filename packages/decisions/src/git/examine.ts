@@ -22,7 +22,7 @@ export interface RepositoryReport {
 
 /** Reads a space anew. @throws MeshError `storage_failed` */
 export async function examineSpace(space: GitSpace): Promise<SpaceReport> {
-  space.forget()
+  space.forget({ anew: true })
   try {
     await space.refresh()
   } catch (error) {

@@ -23,9 +23,11 @@ import { ObjectReader } from './object-reader.ts'
 import { PackWriter } from './pack-writer.ts'
 import { Proposals } from './proposals.ts'
 import { RefWriter } from './ref-writer.ts'
-import { adoptFetched, fetchSpaces, type PulledSpace, type PushedSpace, pushSpaces } from './remote.ts'
+import { type PulledSpace, type PullOptions, type PushedSpace, pullSpaces, pushSpaces } from './remote.ts'
 import { Repacker } from './repacker.ts'
 import { listRefs, openRepository, type Repository, showBranch, spaceRefPrefix } from './repository.ts'
+import { Snapshots } from './snapshots/snapshots.ts'
+import { FoldedStates } from './snapshots/states.ts'
 import { type AppendTarget, type GitAppendOptions, SpaceAppender } from './space-appender.ts'
 
 export interface GitDecisionLogOptions {
@@ -34,12 +36,6 @@ export interface GitDecisionLogOptions {
   /** Of a repository that is made; one that is there has its own. */
   readonly objectFormat?: ObjectFormat
   readonly runtime?: Runtime
-}
-
-interface PullOptions {
-  readonly isElsewhere?: (space: string) => boolean
-  readonly leaseOf?: (space: string) => HeldLease | null
-  readonly signal?: AbortSignal | undefined
 }
 
 interface OpenSpace {
@@ -52,12 +48,15 @@ export class GitDecisionLog implements DecisionLog {
   readonly leases: Leases
   /** What is decided elsewhere: in a space that repositories share. */
   readonly proposals: Proposals
+  /** What followed from each log, as it was folded before. */
+  readonly states: FoldedStates
   readonly #repository: Repository
   readonly #runtime: Runtime
   readonly #reader: ObjectReader
   readonly #packs: PackWriter
   readonly #refs: RefWriter
   readonly #marks: HighWaterMarks
+  readonly #snapshots: Snapshots
   readonly #repacker: Repacker
   readonly #spaces = new Map<string, OpenSpace>()
   readonly #changes = new Changes()
@@ -78,8 +77,10 @@ export class GitDecisionLog implements DecisionLog {
     this.#packs = new PackWriter(repository)
     this.#refs = new RefWriter(repository)
     this.#marks = new HighWaterMarks(repository)
+    this.#snapshots = new Snapshots(repository)
     this.#repacker = new Repacker({ repository, packs: this.#packs, now: runtime.now })
     this.leases = new Leases({ repository, reader: this.#reader, packs: this.#packs, refs: this.#refs, runtime })
+    this.states = new FoldedStates((name) => this.#open(name).space, this.#snapshots)
     this.proposals = new Proposals({
       spaceOf: (name) => this.#open(name).space,
       target: this.#target(),
@@ -176,23 +177,11 @@ export class GitDecisionLog implements DecisionLog {
    * first; a space that fails ends it, and those before it stay as they are then.
    *
    * @param remote as of `push`
-   * @param o `isElsewhere`: whether a space is decided elsewhere, and left as it is; `leaseOf`: the lease of a space that the
-   *   caller holds; `signal` ends the fetching
    * @throws MeshError `invalid_request`, `remote_failed`, and what `append` throws
    */
   async pull(remote: string, o: PullOptions = {}): Promise<readonly PulledSpace[]> {
-    const { isElsewhere = () => false, leaseOf = () => null, signal } = o
-    const pulled: PulledSpace[] = []
-    for (const [name, commit] of await fetchSpaces(this.#repository, remote, signal)) {
-      if (isElsewhere(name)) {
-        pulled.push({ space: name, outcome: 'shared', events: 0 })
-        continue
-      }
-      const { space } = this.#open(name)
-      const target = { refs: this.#refs, leases: this.leases, lease: leaseOf(name) }
-      pulled.push(await space.exclusively(() => adoptFetched(space, commit, target)))
-      await showBranch(this.#repository, space.ref)
-    }
+    const { repository, refs, leases } = this.#target()
+    const pulled = await pullSpaces({ repository, refs, leases, spaceOf: (name) => this.#open(name).space }, remote, o)
     this.#changes.tell()
     return pulled
   }
@@ -230,7 +219,7 @@ export class GitDecisionLog implements DecisionLog {
     const { space: opened } = this.#open(space)
     await opened.exclusively(async () => {
       this.#marks.remove(space)
-      opened.forget()
+      opened.forget({ anew: true })
       await opened.refresh()
     })
   }
@@ -280,7 +269,13 @@ export class GitDecisionLog implements DecisionLog {
   }
 
   #source(): SpaceSource {
-    return { repository: this.#repository, reader: this.#reader, refs: this.#refs, marks: this.#marks }
+    return {
+      repository: this.#repository,
+      reader: this.#reader,
+      refs: this.#refs,
+      marks: this.#marks,
+      snapshots: this.#snapshots,
+    }
   }
 
   #target(): AppendTarget {

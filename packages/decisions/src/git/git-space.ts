@@ -1,20 +1,23 @@
 /**
  * One space in a repository, as far as this process has read it.
  *
- * 1. What it has read is a prefix of the branch, checked commit by commit; damage ends it and is kept as its reason.
+ * 1. What it knows is a prefix of the branch. It begins with what was known when it was read before, if the branch leads there;
+ *    the rest is checked commit by commit, as is every event that is given out. Damage ends it and is kept as its reason.
  * 2. A branch that does not continue what was seen is refused until somebody accepts it.
  * 3. What was drawn and not committed is forgotten with all else: it is read again from the branch. Until then the line is
  *    ahead; readers do not see it, and whoever draws begins with `settle`.
  */
 import { MeshError } from '@claudemesh/protocol'
-import { toStorageError } from '@claudemesh/storage'
 import type { DecisionEvent } from '../event.ts'
-import { SpaceLine } from '../space-line.ts'
-import { type CheckedEvent, corrupt, listCommits, readEvents } from './commit-chain.ts'
-import type { HighWaterMarks } from './high-water-mark.ts'
+import type { SpaceLine } from '../space-line.ts'
+import { admitRead, type CommitList, listCommits, readEvents } from './commit-chain.ts'
+import { type HighWaterMarks, historyRewritten } from './high-water-mark.ts'
+import { commitsIn, KnownEvents, type KnownView } from './known-events.ts'
 import type { ObjectReader } from './object-reader.ts'
 import type { RefWriter } from './ref-writer.ts'
 import { type Repository, spaceRefPrefix } from './repository.ts'
+import { SnapshotLost } from './snapshots/segment.ts'
+import type { Snapshots } from './snapshots/snapshots.ts'
 
 /** What a space is read through. */
 export interface SpaceSource {
@@ -22,24 +25,22 @@ export interface SpaceSource {
   readonly reader: ObjectReader
   readonly refs: RefWriter
   readonly marks: HighWaterMarks
+  readonly snapshots: Snapshots
 }
 
 /** What a space was when it was read last. It stays what it is, whatever is appended or accepted afterwards. */
-export interface SpaceView {
-  readonly seq: number
+export interface SpaceView extends KnownView {
   readonly head: string | null
   readonly damage: MeshError | null
-  /** The commit of each event; there may be more by now. */
-  readonly commits: readonly string[]
 }
 
 export class GitSpace {
   readonly name: string
   readonly ref: string
   readonly #source: SpaceSource
-  #line: SpaceLine
-  /** The commit of each event. It only grows: who begins anew takes another list. */
-  #commits: string[] = []
+  readonly #known: KnownEvents
+  /** Everything is to be read, whatever was known before. */
+  #isAnew = false
   /** Where the branch was when it was read last. */
   #head: string | null = null
   #damage: MeshError | null = null
@@ -47,7 +48,7 @@ export class GitSpace {
 
   /** @throws MeshError `invalid_space` */
   constructor(name: string, source: SpaceSource) {
-    this.#line = new SpaceLine(name)
+    this.#known = new KnownEvents(name, source.snapshots)
     this.name = name
     this.ref = `${spaceRefPrefix}${name}`
     this.#source = source
@@ -55,17 +56,17 @@ export class GitSpace {
 
   /** Everything that was read, for whoever draws the next events. */
   get line(): SpaceLine {
-    return this.#line
+    return this.#known.line
   }
 
   /** The number of the last event that was read. */
   get seq(): number {
-    return this.#commits.length
+    return this.#known.seq
   }
 
   /** Whether the line has taken events that the branch does not have (yet). */
   get isAhead(): boolean {
-    return this.#line.seq > this.seq
+    return this.line.seq > this.seq
   }
 
   /** The last commit of the branch; null for a space that is not there. */
@@ -73,14 +74,13 @@ export class GitSpace {
     return this.#head
   }
 
-  /** Why what was read is not all there is; null when it is. */
+  /** Null: what was read is all there is. */
   get damage(): MeshError | null {
     return this.#damage
   }
 
-  /** As it is now. */
   view(): SpaceView {
-    return { seq: this.seq, head: this.#head, damage: this.#damage, commits: this.#commits }
+    return { ...this.#known.view(), head: this.#head, damage: this.#damage }
   }
 
   /** Runs work during which nobody else reads or appends here. */
@@ -105,28 +105,59 @@ export class GitSpace {
    * @throws MeshError `history_rewritten`, `storage_failed`
    */
   async refresh(admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
+    await this.#whileLost(() => this.#refresh(admitted))
+  }
+
+  /** After it nothing that is asked of the line fails. Only inside of `exclusively`. @throws as `refresh` does */
+  async ready(): Promise<void> {
+    await this.#whileLost(async () => {
+      await this.refresh()
+      this.#known.load()
+    })
+  }
+
+  /** What was known before may be lost at any time: then it is done without. */
+  async #whileLost(work: () => Promise<void>): Promise<void> {
+    for (let losses = 0; ; losses += 1) {
+      try {
+        await work()
+        return
+      } catch (error) {
+        if (!(error instanceof SnapshotLost)) throw error
+        this.forget({ anew: losses > 0 })
+      }
+    }
+  }
+
+  async #refresh(admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
     const seen = await this.#branch()
     if (seen === this.#head && (seen !== null || this.#source.marks.read(this.name) === null)) return
     // Whoever moves the branch writes the mark afterwards: one that is read first is never ahead of the branch.
     const mark = this.#source.marks.read(this.name)
-    const head = await this.#branch()
     if (this.#damage !== null || this.isAhead) this.forget()
-    const known = this.#commits.at(-1) ?? null
-    const list = head === null ? { parent: null, ids: [] } : await this.#list(head, known)
+    if (this.seq === 0 && !this.#isAnew) this.#known.recall()
+    const head = await this.#branch()
+    const known = this.#known.last
+    const list = await this.#list(head, known)
+    if (list?.parent !== known && this.#known.isFromBefore) {
+      this.#known.discard()
+      throw new SnapshotLost(`${this.ref} does not lead to ${known}`)
+    }
     if (list === null) return
     if (list.parent !== known) throw this.#rewritten(head)
     this.#checkMark(mark, list.ids, head)
     await this.#take(list.ids, admitted)
     this.#head = head
-    if (this.#damage === null && head !== null) this.#markAsFound()
+    if (this.#damage !== null || head === null) return
+    this.#markAsFound()
+    this.#known.keep()
   }
 
   /** Takes events that this process has just committed. */
   append(events: readonly DecisionEvent[], commits: readonly string[]): void {
-    this.#commits.push(...commits)
-    this.#head = commits.at(-1) ?? this.#head
-    if (this.#line.seq !== this.seq) throw new Error(`${events.length} events were committed that were not drawn`)
-    this.#mark()
+    for (const [place, event] of events.entries()) this.#known.take(event, commits[place] ?? '')
+    if (this.line.seq !== this.seq) throw new Error(`${events.length} events were committed that were not drawn`)
+    this.moved()
   }
 
   /**
@@ -138,7 +169,7 @@ export class GitSpace {
    */
   async readAhead(commit: string): Promise<number | null> {
     if (this.#damage !== null) throw this.#damage
-    const known = this.#commits.at(-1) ?? null
+    const known = this.#known.last
     const list = await listCommits(this.#source.repository, { space: this.name, head: commit, without: known })
     if (list.ids.length === 0) return 0
     if (list.parent !== known) return null
@@ -149,8 +180,9 @@ export class GitSpace {
 
   /** Says that the branch is where `readAhead` has read to. */
   moved(): void {
-    this.#head = this.#commits.at(-1) ?? null
+    this.#head = this.#known.last
     this.#mark()
+    this.#known.keep()
   }
 
   /** Forgets what was drawn and not committed. */
@@ -158,10 +190,11 @@ export class GitSpace {
     if (this.isAhead) this.forget()
   }
 
-  /** Begins anew: the next refresh reads everything again. */
-  forget(): void {
-    this.#line = new SpaceLine(this.name)
-    this.#commits = []
+  /** The next refresh begins with what was known before, or `anew`, with nothing. */
+  forget({ anew = false }: { readonly anew?: boolean } = {}): void {
+    if (anew) this.#known.discard()
+    this.#isAnew = anew
+    this.#known.forget()
     this.#head = null
     this.#damage = null
   }
@@ -172,25 +205,42 @@ export class GitSpace {
    * @param o `after`: the number before the first; `until`: the last one, at most `seq` of the view
    * @throws MeshError `log_corrupt`
    */
-  async *read(
-    { commits: all }: SpaceView,
-    o: { readonly after: number; readonly until: number },
-  ): AsyncGenerator<DecisionEvent> {
+  async *read(view: SpaceView, o: { readonly after: number; readonly until: number }): AsyncGenerator<DecisionEvent> {
     const { after, until } = o
-    const commits = { parent: all[after - 1] ?? null, ids: all.slice(after, until) }
+    if (after >= until) return
+    const first = Math.max(after - 1, 0)
+    const ids = await this.#commitsIn(view, { after: first, until })
+    const commits = { parent: after === 0 ? null : (ids[0] ?? null), ids: ids.slice(after - first) }
     for await (const part of readEvents(this.#source, { space: this.name, seq: after + 1, commits })) {
       for (const { event } of part) yield event
     }
   }
 
-  /** Null when the branch cannot be followed: then all of it is damaged. */
-  /** The last commit of the branch as it is now. */
+  /** The commit of an event, hexadecimal; null when the view has none of this number. */
+  async commitAt(view: SpaceView, seq: number): Promise<string | null> {
+    return (await this.#commitsIn(view, { after: seq - 1, until: seq }))[0] ?? null
+  }
+
+  /** A view whose files are not there any more has the same commits as one that is made now. */
+  async #commitsIn(view: SpaceView, o: { readonly after: number; readonly until: number }): Promise<readonly string[]> {
+    try {
+      return commitsIn(view, o)
+    } catch (error) {
+      if (!(error instanceof SnapshotLost)) throw error
+      if (this.#known.isOf(view)) this.forget()
+      return this.#commitsIn(await this.latest(), o)
+    }
+  }
+
   async #branch(): Promise<string | null> {
     const [found] = await this.#source.reader.info([this.ref])
     return found?.id ?? null
   }
 
-  async #list(head: string, known: string | null) {
+  /** Null when the branch cannot be followed: then all of it is damaged. */
+  async #list(head: string | null, known: string | null): Promise<CommitList | null> {
+    if (head === known) return { parent: known, ids: [] }
+    if (head === null) return { parent: null, ids: [] }
     try {
       return await listCommits(this.#source.repository, { space: this.name, head, without: known })
     } catch (error) {
@@ -207,12 +257,15 @@ export class GitSpace {
   }
 
   async #take(ids: readonly string[], admitted?: (events: readonly DecisionEvent[]) => void): Promise<void> {
-    const commits = { parent: this.#commits.at(-1) ?? null, ids }
+    const commits = { parent: this.#known.last, ids }
     try {
       for await (const part of readEvents(this.#source, { space: this.name, seq: this.seq + 1, commits })) {
         const from = this.seq
         try {
-          for (const checked of part) this.#admit(checked)
+          for (const { event, commit } of part) {
+            admitRead(this.line, event, commit)
+            this.#known.take(event, commit)
+          }
         } finally {
           admitted?.(part.slice(0, this.seq - from).map(({ event }) => event))
         }
@@ -221,21 +274,6 @@ export class GitSpace {
       if (!(error instanceof MeshError) || error.code !== 'log_corrupt') throw error
       this.#damage = error
     }
-  }
-
-  #admit({ event, commit }: CheckedEvent): void {
-    try {
-      this.#line.admit(event)
-    } catch (cause) {
-      throw corrupt({
-        space: this.name,
-        seq: event.seq,
-        commit,
-        why: `it does not follow the one before: ${cause}`,
-        cause,
-      })
-    }
-    this.#commits.push(commit)
   }
 
   /** Whoever moved the branch may have died before that was durable: then the mark must not be ahead of it. */
@@ -251,21 +289,12 @@ export class GitSpace {
   }
 
   #mark(): void {
-    const commit = this.#commits.at(-1)
-    if (commit === undefined) return
-    try {
-      this.#source.marks.write(this.name, { seq: this.seq, commit })
-    } catch (error) {
-      // Readers go on where nothing can be written; without the mark a rewrite is seen by this process alone.
-      if (!(toStorageError(error, this.ref) instanceof MeshError)) throw error
-    }
+    const commit = this.#known.last
+    if (commit !== null) this.#source.marks.write(this.name, { seq: this.seq, commit })
   }
 
   #rewritten(head: string | null): MeshError {
-    const seen = this.#source.marks.read(this.name) ?? { seq: this.seq, commit: this.#commits.at(-1) ?? null }
-    return new MeshError('history_rewritten', {
-      detail: `${this.ref} is at ${head ?? 'no commit'} and does not lead to ${seen.commit}, which was decision ${seen.seq}.`,
-      data: { space: this.name, seen_seq: seen.seq, seen_commit: seen.commit, head },
-    })
+    const seen = this.#source.marks.read(this.name) ?? { seq: this.seq, commit: this.#known.last }
+    return historyRewritten(this.ref, { space: this.name, head, seen })
   }
 }

@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { MeshError } from '@claudemesh/protocol'
 import { toStorageError } from '@claudemesh/storage'
 import type { Repository } from './repository.ts'
 
@@ -36,7 +37,7 @@ export class HighWaterMarks {
     return seq === undefined || commit === undefined ? null : { seq: Number(seq), commit }
   }
 
-  /** @throws MeshError `insufficient_storage`, `storage_failed` */
+  /** Readers go on where nothing can be written; without the mark a rewrite is seen by this process alone. */
   write(space: string, { seq, commit }: Mark): void {
     const path = join(this.#directory, space)
     try {
@@ -49,13 +50,24 @@ export class HighWaterMarks {
         closeSync(file)
       }
     } catch (error) {
-      throw toStorageError(error, path)
+      if (!(toStorageError(error, path) instanceof MeshError)) throw error
     }
   }
 
   remove(space: string): void {
     rmSync(join(this.#directory, space), { force: true })
   }
+}
+
+/** The error of a branch that does not lead to what was seen. @param o `head`: where it is now */
+export function historyRewritten(
+  ref: string,
+  { space, head, seen }: { space: string; head: string | null; seen: { seq: number; commit: string | null } },
+): MeshError {
+  return new MeshError('history_rewritten', {
+    detail: `${ref} is at ${head ?? 'no commit'} and does not lead to ${seen.commit}, which was decision ${seen.seq}.`,
+    data: { space, seen_seq: seen.seq, seen_commit: seen.commit, head },
+  })
 }
 
 function isMissing(error: unknown): boolean {

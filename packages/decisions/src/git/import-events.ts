@@ -21,7 +21,7 @@ export async function importEvents(
 ): Promise<number> {
   // Who may not append is told before anything is read.
   await target.leases.fence(space.name, target.lease)
-  await space.refresh()
+  await space.ready()
   if (space.damage !== null) throw space.damage
   const packs: WrittenPack[] = []
   const { head: from } = space

@@ -62,7 +62,8 @@ export class ObjectReader {
     return new Promise((resolve, reject) => {
       this.#requests.push({ withBodies, names, found: [], resolve, reject })
       const command = withBodies ? 'contents' : 'info'
-      this.#start().stdin.write(`${names.map((name) => `${command} ${name}\n`).join('')}flush\n`)
+      // Ids, and names that are told apart by ASCII alone.
+      this.#start().stdin.write(`${names.map((name) => `${command} ${name}\n`).join('')}flush\n`, 'latin1')
     })
   }
 

@@ -93,11 +93,12 @@ export class Proposals {
   find(name: string, lease: HeldLease): Promise<Proposal | null> {
     return this.#change(name, { lease }, async (space) => {
       const commit = await this.#proposed(name)
-      const { commits, head, seq } = space.view()
-      if (commit === null || commits.includes(commit)) return null
+      const { head, seq } = space.view()
+      if (commit === null) return null
       const { repository } = this.#p.target
       const list = await listCommits(repository, { space: name, head: commit, without: head })
-      if (list.parent !== head) return null
+      // The branch has it already, or does not lead to where it follows.
+      if (list.ids.length === 0 || list.parent !== head) return null
       const events: DecisionEvent[] = []
       const source = { repository, reader: this.#p.reader }
       for await (const part of readEvents(source, { space: name, seq: seq + 1, commits: list })) {
@@ -166,7 +167,7 @@ export class Proposals {
       try {
         await this.#p.target.leases.fence(name, lease)
         if (!keepsDrawn) space.settle()
-        await space.refresh()
+        await space.ready()
         if (space.damage !== null) throw space.damage
         return await run(space)
       } catch (error) {

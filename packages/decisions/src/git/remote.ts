@@ -6,7 +6,7 @@ import { git, runGit } from './git-command.ts'
 import type { GitSpace } from './git-space.ts'
 import type { HeldLease, Leases } from './leases.ts'
 import type { RefWriter } from './ref-writer.ts'
-import { listRefs, type Repository, spaceRefPrefix } from './repository.ts'
+import { listRefs, type Repository, showBranch, spaceRefPrefix } from './repository.ts'
 
 /** What became of one space in a push. `rejected`: the other one has what is not here; nothing of it was changed. */
 export interface PushedSpace {
@@ -56,14 +56,46 @@ export async function pushSpaces(
   return pushed
 }
 
+export interface PullOptions {
+  /** Whether a space is decided elsewhere, and left as it is. */
+  readonly isElsewhere?: (space: string) => boolean
+  /** The lease of a space that the caller holds. */
+  readonly leaseOf?: (space: string) => HeldLease | null
+  /** Ends the fetching. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What spaces are pulled into. */
+interface PullTarget {
+  readonly repository: Repository
+  readonly refs: RefWriter
+  readonly leases: Leases
+  readonly spaceOf: (name: string) => GitSpace
+}
+
 /**
- * Fetches the spaces of a repository.
+ * Takes what another repository has beyond the spaces here, one after the other.
  *
  * @param remote as of `pushSpaces`
- * @returns the commit of each space there
- * @throws MeshError `invalid_request`, `remote_failed`
+ * @throws MeshError `invalid_request`, `remote_failed`, and what `adoptFetched` throws
  */
-export async function fetchSpaces(
+export async function pullSpaces(target: PullTarget, remote: string, o: PullOptions): Promise<readonly PulledSpace[]> {
+  const { isElsewhere = () => false, leaseOf = () => null, signal } = o
+  const { repository, refs, leases, spaceOf } = target
+  const pulled: PulledSpace[] = []
+  for (const [name, commit] of await fetchSpaces(repository, remote, signal)) {
+    if (isElsewhere(name)) pulled.push({ space: name, outcome: 'shared', events: 0 })
+    else {
+      const space = spaceOf(name)
+      pulled.push(await space.exclusively(() => adoptFetched(space, commit, { refs, leases, lease: leaseOf(name) })))
+      await showBranch(repository, space.ref)
+    }
+  }
+  return pulled
+}
+
+/** @returns the commit of each space there @throws MeshError `invalid_request`, `remote_failed` */
+async function fetchSpaces(
   repository: Repository,
   remote: string,
   signal?: AbortSignal,
@@ -84,7 +116,7 @@ export async function fetchSpaces(
  *
  * @throws MeshError `log_corrupt`, `history_rewritten`, `lease_held`, `space_busy`, `storage_failed`
  */
-export async function adoptFetched(
+async function adoptFetched(
   space: GitSpace,
   commit: string,
   { refs, leases, lease }: { readonly refs: RefWriter; readonly leases: Leases; readonly lease: HeldLease | null },
@@ -92,7 +124,7 @@ export async function adoptFetched(
   // Who may not append is told before anything is read.
   await leases.fence(space.name, lease)
   space.settle()
-  await space.refresh()
+  await space.ready()
   const { head } = space
   try {
     const events = await space.readAhead(commit)

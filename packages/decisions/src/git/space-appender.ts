@@ -127,7 +127,7 @@ export class SpaceAppender {
     for (;;) {
       const lease = change ?? (await this.#target.leases.fence(this.#space.name, batch[0]?.o.lease ?? null))
       this.#space.settle()
-      await this.#space.refresh()
+      await this.#space.ready()
       if (this.#space.damage !== null) throw this.#space.damage
       const plan = await this.#plan(batch)
       if (plan.drawn.length === 0 && (change === null || plan.planned.length === 0)) {
