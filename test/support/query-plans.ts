@@ -54,7 +54,7 @@ export function explain(db: Database, statements: readonly string[]): readonly Q
  * no plan can tell.)
  */
 export function costlySteps({ sql, steps }: QueryPlan): readonly string[] {
-  const stops = /\bLIMIT [?:@]?\w*$/.test(sql)
+  const stops = /\bLIMIT (\+[?:@])?\w*$/.test(sql)
   return steps.filter((step) => /\bUSE TEMP B-TREE\b|\bAUTOMATIC\b/.test(step) || (!stops && isScanOfTable(step)))
 }
 

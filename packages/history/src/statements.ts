@@ -89,7 +89,7 @@ export function prepareStatements(db: Database) {
   const oldestKey = db.prepare(`SELECT min(key) FROM history_row`).pluck()
   const count = db.prepare(`SELECT count(*) FROM history_row WHERE key > ? AND key <= ?`).pluck()
   const oldest = db.prepare(`
-    SELECT key, recorded_at AS recordedAt, ${rowBytes} AS bytes FROM history_row ORDER BY key LIMIT ?`)
+    SELECT key, recorded_at AS recordedAt, ${rowBytes} AS bytes FROM history_row ORDER BY key LIMIT +?`)
   const removeThrough = db.prepare(`DELETE FROM history_row WHERE key <= ?`)
   const noteLost = db.prepare(`
     INSERT INTO lost_row (seq) SELECT key FROM history_row WHERE key > :after AND key <= :through AND key > 0`)
@@ -164,7 +164,7 @@ export function prepareQuery(db: Database, order: 'newest' | 'oldest') {
     SELECT key FROM history_row WHERE key ${behind} ? ORDER BY key ${direction} LIMIT 1 OFFSET ?`)
   const rows = db.prepare(`
     SELECT ${storedColumns} FROM history_row
-     WHERE key ${behind} :after AND key ${through} :through AND ${matches} ORDER BY key ${direction} LIMIT :limit`)
+     WHERE key ${behind} :after AND key ${through} :through AND ${matches} ORDER BY key ${direction} LIMIT +:limit`)
   return {
     /** The key of the last of some rows behind a key; null when there are not so many. */
     edge: (after: number, rowCount: number) => (edge.pluck().get(after, rowCount - 1) as number | undefined) ?? null,

@@ -45,10 +45,10 @@ export class EventStatements {
 
   constructor(db: Database) {
     this.#insert = db.prepare(`INSERT INTO event (type, at, data) VALUES (?, ?, ?)`)
-    this.#after = db.prepare(`SELECT id, type, at, data FROM event WHERE id > ? ORDER BY id LIMIT ?`)
+    this.#after = db.prepare(`SELECT id, type, at, data FROM event WHERE id > ? ORDER BY id LIMIT +?`)
     this.#afterOfTypes = db.prepare(`
       SELECT id, type, at, data FROM event
-      WHERE id > :id AND type IN (SELECT value FROM json_each(:types)) ORDER BY id LIMIT :limit`)
+      WHERE id > :id AND type IN (SELECT value FROM json_each(:types)) ORDER BY id LIMIT +:limit`)
     this.#firstId = db.prepare(`SELECT min(id) FROM event`).pluck()
     this.#lastId = db.prepare(`SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)`).pluck()
     this.#has = db.prepare(`SELECT 1 FROM event WHERE id = ?`)
@@ -64,7 +64,7 @@ export class EventStatements {
     this.#state = db.prepare(`
       SELECT rebuilt_at AS rebuiltAt, reserved_id AS reservedId, start_id AS startId FROM events_state WHERE id = 1`)
     this.#createState = db.prepare(`INSERT INTO events_state (id, rebuilt_at) VALUES (1, ?)`)
-    this.#oldest = db.prepare(`SELECT id, at FROM event ORDER BY id LIMIT ?`)
+    this.#oldest = db.prepare(`SELECT id, at FROM event ORDER BY id LIMIT +?`)
     this.#removeThrough = db.prepare(`DELETE FROM event WHERE id <= ?`)
   }
 

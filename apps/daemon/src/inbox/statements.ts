@@ -80,18 +80,18 @@ export class InboxStatements {
     this.#openedByKey = db.prepare(`SELECT opened FROM inbox WHERE sender = ? AND client_message_id = ?`).pluck()
     this.#unopened = db.prepare(`
       SELECT ${columns}, sealed FROM inbox INDEXED BY inbox_unopened
-      WHERE opened = 0 AND unopened_reason = :reason AND seq > :afterSeq ORDER BY seq LIMIT :limit`)
+      WHERE opened = 0 AND unopened_reason = :reason AND seq > :afterSeq ORDER BY seq LIMIT +:limit`)
     this.#changeReason = db.prepare(`UPDATE inbox SET unopened_reason = :reason WHERE seq = :seq AND opened = 0`)
     this.#byId = db.prepare(`SELECT ${columns} FROM inbox WHERE broker_message_id = ?`)
     this.#seqById = db.prepare(`SELECT seq FROM inbox WHERE broker_message_id = ?`).pluck()
-    this.#replies = db.prepare(`SELECT ${columns} FROM inbox WHERE reply_to_id = ? ORDER BY seq LIMIT ?`)
-    this.#afterSeq = db.prepare(`SELECT ${columns} FROM inbox WHERE seq > ? ORDER BY seq LIMIT ?`)
+    this.#replies = db.prepare(`SELECT ${columns} FROM inbox WHERE reply_to_id = ? ORDER BY seq LIMIT +?`)
+    this.#afterSeq = db.prepare(`SELECT ${columns} FROM inbox WHERE seq > ? ORDER BY seq LIMIT +?`)
     this.#search = db.prepare(searchSql)
     this.#markRead = db.prepare(`UPDATE inbox SET read_at = :now WHERE broker_message_id = :id AND read_at IS NULL`)
     this.#markUnread = db.prepare(
       `UPDATE inbox SET read_at = NULL WHERE broker_message_id = :id AND read_at IS NOT NULL`,
     )
-    this.#expired = db.prepare(`SELECT seq FROM inbox WHERE received_at < ? ORDER BY received_at LIMIT ?`).pluck()
+    this.#expired = db.prepare(`SELECT seq FROM inbox WHERE received_at < ? ORDER BY received_at LIMIT +?`).pluck()
     this.#lastSeq = db.prepare(`SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'inbox'), 0)`).pluck()
     this.#countAll = db.prepare(`SELECT count(*) FROM inbox`).pluck()
     this.#countUnread = db.prepare(`SELECT count(*) FROM inbox INDEXED BY inbox_unread WHERE read_at IS NULL`).pluck()
@@ -241,11 +241,11 @@ export function prepareReadReports(db: Database) {
     ON CONFLICT DO NOTHING`)
   const waiting = db.prepare(`
     SELECT seq, broker_message_id AS brokerMessageId, at FROM read_report INDEXED BY read_report_waiting
-    WHERE answered = 0 ORDER BY seq LIMIT ?`)
+    WHERE answered = 0 ORDER BY seq LIMIT +?`)
   const answer = db.prepare(`UPDATE read_report SET answered = 1 WHERE answered = 0 AND seq <= ?`)
   const anyBefore = db.prepare(`SELECT 1 FROM read_report WHERE at < ? LIMIT 1`).pluck()
   const removeBefore = db.prepare(`
-    DELETE FROM read_report WHERE seq IN (SELECT seq FROM read_report WHERE at < ? ORDER BY at LIMIT ?)`)
+    DELETE FROM read_report WHERE seq IN (SELECT seq FROM read_report WHERE at < ? ORDER BY at LIMIT +?)`)
 
   return {
     /** @returns false when it was reported before, or is no message that could be read */
@@ -263,7 +263,7 @@ export function prepareOffers(db: Database) {
   const insert = db.prepare(`INSERT INTO offered_share (seq) VALUES (?)`)
   const waiting = db.prepare(`
     SELECT ${columns.replaceAll(/\b(?=[a-z])/g, 'inbox.')}
-    FROM offered_share CROSS JOIN inbox ON inbox.seq = offered_share.seq ORDER BY offered_share.seq LIMIT ?`)
+    FROM offered_share CROSS JOIN inbox ON inbox.seq = offered_share.seq ORDER BY offered_share.seq LIMIT +?`)
   const remove = db.prepare(`DELETE FROM offered_share WHERE seq <= ?`)
 
   return {
@@ -278,7 +278,7 @@ export function prepareOffers(db: Database) {
 export const searchSql = `
   SELECT ${columns.replaceAll(/\b(?=[a-z])/g, 'inbox.')} FROM inbox_text JOIN inbox ON inbox.seq = inbox_text.rowid
   WHERE inbox_text MATCH :match AND inbox_text.rowid < :beforeSeq
-  ORDER BY inbox_text.rowid DESC LIMIT :limit`
+  ORDER BY inbox_text.rowid DESC LIMIT +:limit`
 
 /**
  * The statement of one shape of page: only the conditions that are in use, so that each shape gets the index that serves
@@ -286,7 +286,7 @@ export const searchSql = `
  */
 export function pageSql(filter: PageFilter): string {
   const { index, endsInUnread } = pageIndex(filter)
-  const order = `ORDER BY seq ${filter.order === 'newest' ? 'DESC' : 'ASC'} LIMIT :limit`
+  const order = `ORDER BY seq ${filter.order === 'newest' ? 'DESC' : 'ASC'} LIMIT +:limit`
   const select = (conditions: readonly string[]) => {
     const where = [...conditions, ...pageConditions(filter)].join(' AND ')
     return `SELECT ${columns} FROM inbox ${index} ${where === '' ? '' : `WHERE ${where}`}`

@@ -74,7 +74,7 @@ export const outboxSql = {
     ON CONFLICT (client_message_id) WHERE released_at IS NULL DO NOTHING`,
 
   selectById: `SELECT ${rowColumns} FROM outbox WHERE id = ?`,
-  selectBehind: `SELECT rowid AS position, ${rowColumns} FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+  selectBehind: `SELECT rowid AS position, ${rowColumns} FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT +?`,
   lastPosition: `
     SELECT max(last_position, coalesce((SELECT max(rowid) FROM outbox), 0)) FROM outbox_state WHERE id = 1`,
   notePosition: `
@@ -86,29 +86,29 @@ export const outboxSql = {
   summaryById: `SELECT ${summaryColumns} FROM outbox WHERE id = ?`,
   summaryOfPredecessor: `SELECT ${summaryColumns} FROM outbox WHERE superseded_by = ?`,
   selectByBrokerMessageId: `SELECT ${rowColumns} FROM outbox WHERE broker_message_id = ?`,
-  selectReplies: `SELECT ${rowColumns} FROM outbox WHERE reply_to_id = ? ORDER BY rowid LIMIT ?`,
+  selectReplies: `SELECT ${rowColumns} FROM outbox WHERE reply_to_id = ? ORDER BY rowid LIMIT +?`,
 
   selectPosition: `SELECT rowid FROM outbox WHERE id = ?`,
-  listAll: `SELECT ${summaryColumns} FROM outbox WHERE rowid < @before ORDER BY rowid DESC LIMIT @limit`,
+  listAll: `SELECT ${summaryColumns} FROM outbox WHERE rowid < @before ORDER BY rowid DESC LIMIT +@limit`,
   listByStatus: `
-    SELECT ${summaryColumns} FROM outbox WHERE status = @status AND rowid < @before ORDER BY rowid DESC LIMIT @limit`,
+    SELECT ${summaryColumns} FROM outbox WHERE status = @status AND rowid < @before ORDER BY rowid DESC LIMIT +@limit`,
 
   unparkDue: `
     UPDATE outbox SET parked = 0
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_parked
                       WHERE status = 'pending' AND parked = 1 AND next_attempt_at <= @now
-                      ORDER BY next_attempt_at, rowid LIMIT @limit)`,
+                      ORDER BY next_attempt_at, rowid LIMIT +@limit)`,
   unparkBeyond: `
     UPDATE outbox SET parked = 0
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_parked
                       WHERE status = 'pending' AND parked = 1 AND next_attempt_at > @horizon
-                      ORDER BY next_attempt_at, rowid LIMIT @limit)`,
+                      ORDER BY next_attempt_at, rowid LIMIT +@limit)`,
   unparkAwaiting: `
     UPDATE outbox SET parked = 0, awaits_recipients = 0
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_awaiting
                       WHERE status = 'pending' AND parked = 1 AND awaits_recipients = 1
                         AND destination_kind = @kind AND destination_ref = @ref
-                      ORDER BY rowid LIMIT @limit)`,
+                      ORDER BY rowid LIMIT +@limit)`,
   unparkAllAwaiting: `
     UPDATE outbox SET parked = 0, awaits_recipients = 0
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_awaiting
@@ -116,7 +116,7 @@ export const outboxSql = {
   selectReady: `
     SELECT rowid AS position, coalesce(length(sealed), length(payload)) AS bytes
       FROM outbox INDEXED BY outbox_ready
-     WHERE status = 'pending' AND parked = 0 AND priority = @priority ORDER BY rowid LIMIT @limit`,
+     WHERE status = 'pending' AND parked = 0 AND priority = @priority ORDER BY rowid LIMIT +@limit`,
   anyReady: `SELECT 1 FROM outbox INDEXED BY outbox_ready WHERE status = 'pending' AND parked = 0 LIMIT 1`,
   firstParked: `
     SELECT next_attempt_at FROM outbox INDEXED BY outbox_parked
@@ -138,7 +138,7 @@ export const outboxSql = {
     UPDATE outbox SET status = 'inflight' WHERE rowid = @position AND status = 'pending' AND sealed IS NOT NULL`,
   selectUnsealed: `
     SELECT rowid FROM outbox INDEXED BY outbox_status
-     WHERE status = 'pending' AND sealed IS NULL AND rowid > @after ORDER BY rowid LIMIT @limit`,
+     WHERE status = 'pending' AND sealed IS NULL AND rowid > @after ORDER BY rowid LIMIT +@limit`,
   freeze: `
     UPDATE outbox SET sealed = @sealed, wire_fingerprint = @wireFingerprint, recipients_epoch = @recipientsEpoch,
                       parked = CASE WHEN awaits_recipients = 1 THEN 0 ELSE parked END, awaits_recipients = 0
@@ -170,7 +170,7 @@ export const outboxSql = {
 
   selectOlderPending: `
     SELECT id FROM outbox INDEXED BY outbox_age
-     WHERE status = 'pending' AND enqueued_at < @before ORDER BY enqueued_at, rowid LIMIT @limit`,
+     WHERE status = 'pending' AND enqueued_at < @before ORDER BY enqueued_at, rowid LIMIT +@limit`,
   expirePending: `
     UPDATE outbox SET status = 'dead', last_error = @lastError WHERE id = @id AND status = 'pending'`,
   abort: `
@@ -181,15 +181,15 @@ export const outboxSql = {
   stripDone: `
     UPDATE outbox SET payload = x'', sealed = NULL
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_retention
-                      WHERE status = 'done' AND (length(payload) > 0) = 1 AND delivered_at <= @before LIMIT @limit)`,
+                      WHERE status = 'done' AND (length(payload) > 0) = 1 AND delivered_at <= @before LIMIT +@limit)`,
   deleteDone: `
     DELETE FROM outbox
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_retention
-                      WHERE status = 'done' AND (length(payload) > 0) = 0 AND delivered_at <= @before LIMIT @limit)`,
+                      WHERE status = 'done' AND (length(payload) > 0) = 0 AND delivered_at <= @before LIMIT +@limit)`,
   deleteEnded: `
     DELETE FROM outbox
      WHERE rowid IN (SELECT rowid FROM outbox INDEXED BY outbox_status
-                      WHERE status = @status AND enqueued_at <= @before ORDER BY rowid LIMIT @limit)`,
+                      WHERE status = @status AND enqueued_at <= @before ORDER BY rowid LIMIT +@limit)`,
 
   countByStatus: `SELECT status, count(*) AS rows FROM outbox GROUP BY status`,
 
@@ -211,7 +211,7 @@ export const outboxSql = {
            coalesce(o.delivered_at, o.aborted_at) AS endedAt, r.at, r.reason
       FROM announcement a LEFT JOIN outbox o ON o.id = a.outbox_id
            LEFT JOIN receipt r ON r.outbox_id = a.outbox_id AND r.recipient = a.recipient AND r.state = a.state
-     WHERE a.seq > @after ORDER BY a.seq LIMIT @limit`,
+     WHERE a.seq > @after ORDER BY a.seq LIMIT +@limit`,
   deleteAnnouncements: `DELETE FROM announcement WHERE seq <= ?`,
 } as const
 

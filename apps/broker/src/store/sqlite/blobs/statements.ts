@@ -66,14 +66,14 @@ export function prepareBlobs(db: Database) {
                         WHERE r.mesh_id = b.mesh_id AND r.address = b.address AND r.sender = b.sender
                           AND r.acknowledged_at IS NULL)`)
   const selectEnding = db.prepare<[number, number], EndingBlob>(`
-    SELECT ${keyColumns}, ${columns} FROM blob b WHERE b.state <> 'expired' AND b.expires_at <= ? LIMIT ?`)
+    SELECT ${keyColumns}, ${columns} FROM blob b WHERE b.state <> 'expired' AND b.expires_at <= ? LIMIT +?`)
   const selectIdle = db.prepare<[number, number], EndingBlob>(`
-    SELECT ${keyColumns}, ${columns} FROM blob b WHERE b.state = 'open' AND b.touched_at < ? LIMIT ?`)
+    SELECT ${keyColumns}, ${columns} FROM blob b WHERE b.state = 'open' AND b.touched_at < ? LIMIT +?`)
   const selectStored = db.prepare<[string], EndingBlob>(`
     SELECT ${keyColumns}, ${columns} FROM blob b WHERE b.address = ? AND b.state = 'stored'`)
   const forget = db.prepare<[number, number]>(`
     DELETE FROM blob WHERE (mesh_id, address, sender) IN
-      (SELECT b.mesh_id, b.address, b.sender FROM blob b WHERE b.state = 'expired' AND b.expires_at < ? LIMIT ?)`)
+      (SELECT b.mesh_id, b.address, b.sender FROM blob b WHERE b.state = 'expired' AND b.expires_at < ? LIMIT +?)`)
   const insertUsage = db.prepare<[string]>(`
     INSERT INTO blob_usage (mesh_id) VALUES (?) ON CONFLICT (mesh_id) DO NOTHING`)
   const count = db.prepare<{ meshId: string; blobs: number; bytes: number }>(`
@@ -89,7 +89,7 @@ export function prepareBlobs(db: Database) {
     UPDATE blob_object SET refs = refs + ?, lease_until = 0 WHERE address = ? AND doomed = 0`)
   const doom = db.prepare<{ now: number; limit: number }, { address: string }>(`
     UPDATE blob_object SET doomed = 1 WHERE address IN
-      (SELECT address FROM blob_object WHERE refs = 0 AND lease_until <= @now LIMIT @limit)
+      (SELECT address FROM blob_object WHERE refs = 0 AND lease_until <= @now LIMIT +@limit)
     RETURNING address`)
   const forgetObject = db.prepare<[string]>(`DELETE FROM blob_object WHERE address = ? AND doomed = 1`)
 

@@ -44,7 +44,7 @@ export function prepareDeliveries(db: Database) {
   >(`
     SELECT history_id AS historyId FROM topic_message
      WHERE mesh_id = @meshId AND destination_kind = @kind AND destination_ref = @ref AND history_id > @after
-       AND accepted_at >= @since AND sender <> @except ORDER BY history_id LIMIT @limit`)
+       AND accepted_at >= @since AND sender <> @except ORDER BY history_id LIMIT +@limit`)
   const selectByHistoryId = db.prepare<[string, number], MessageRow>(`
     SELECT ${messageColumns} FROM message_history h CROSS JOIN topic_message m ON m.id = h.broker_message_id
      WHERE h.mesh_id = ? AND h.history_id = ?`)

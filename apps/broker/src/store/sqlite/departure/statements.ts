@@ -24,20 +24,20 @@ export function prepareDepartures(db: Database) {
   const markDrained = db.prepare<[string, string]>(`
     UPDATE member SET draining = 0 WHERE mesh_id = ? AND member_id = ? AND draining = 1`)
   const selectDraining = db.prepare<[number], MemberKey & { status: 'left' | 'revoked' }>(`
-    SELECT mesh_id AS meshId, member_id AS memberId, status FROM member WHERE draining = 1 LIMIT ?`)
+    SELECT mesh_id AS meshId, member_id AS memberId, status FROM member WHERE draining = 1 LIMIT +?`)
   const deleteSubscriptions = db.prepare<[string, string], { topic: string }>(`
     DELETE FROM topic_subscription INDEXED BY topic_subscription_by_member WHERE mesh_id = ? AND member_id = ?
     RETURNING topic`)
   const selectWaiting = db.prepare<[string, string, number], { deliveryId: number }>(`
     SELECT delivery_id AS deliveryId FROM delivery_queue WHERE mesh_id = ? AND recipient = ?
-     ORDER BY delivery_id LIMIT ?`)
+     ORDER BY delivery_id LIMIT +?`)
   const deleteReceipts = db.prepare<[string, string, number]>(`
     DELETE FROM receipt WHERE (mesh_id, member_id, delivery_id) IN
            (SELECT mesh_id, member_id, delivery_id FROM receipt WHERE mesh_id = ? AND member_id = ?
-             ORDER BY delivery_id LIMIT ?)`)
+             ORDER BY delivery_id LIMIT +?)`)
   const selectEndedLeases = db.prepare<[number, number], MemberKey>(`
     SELECT mesh_id AS meshId, member_id AS memberId FROM member
-     WHERE status = 'active' AND lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?`)
+     WHERE status = 'active' AND lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT +?`)
   const renewLease = db.prepare<[number, string, string]>(`
     UPDATE member SET lease_until = ? + ephemeral_ttl_ms
      WHERE mesh_id = ? AND member_id = ? AND status = 'active' AND ephemeral_ttl_ms IS NOT NULL`)
@@ -50,7 +50,7 @@ export function prepareDepartures(db: Database) {
        AND m.draining = 0 AND m.epoch = 0
        AND NOT EXISTS (SELECT 1 FROM client_message_dedupe d
                         WHERE d.mesh_id = m.mesh_id AND d.sender = m.member_id AND d.history_available = 1)
-     LIMIT @limit`)
+     LIMIT +@limit`)
   const deletePresence = db.prepare<[string, string]>(`DELETE FROM presence WHERE mesh_id = ? AND member_id = ?`)
   const deletePast = db.prepare<[string, string]>(`
     DELETE FROM topic_subscription_past WHERE mesh_id = ? AND member_id = ?`)

@@ -154,12 +154,12 @@ export function prepareDirectory(db: Database) {
      WHERE m.mesh_id = ? AND m.member_id > ?
        AND (m.status <> 'left' OR EXISTS (SELECT 1 FROM client_message_dedupe d
              WHERE d.mesh_id = m.mesh_id AND d.sender = m.member_id AND d.history_available = 1))
-     ORDER BY m.member_id LIMIT ?`)
+     ORDER BY m.member_id LIMIT +?`)
   const selectMember = db.prepare<[string, string], MemberRow>(`
     SELECT ${memberColumns} FROM member m LEFT JOIN presence p USING (mesh_id, member_id)
      WHERE m.mesh_id = ? AND m.member_id = ?`)
   const pageTopics = db.prepare<{ meshId: string; memberId: string; after: string; limit: number }, TopicRow>(`
-    SELECT ${topicColumns} FROM topic t WHERE t.mesh_id = @meshId AND t.name > @after ORDER BY t.name LIMIT @limit`)
+    SELECT ${topicColumns} FROM topic t WHERE t.mesh_id = @meshId AND t.name > @after ORDER BY t.name LIMIT +@limit`)
   const selectTopic = db.prepare<{ meshId: string; memberId: string; topic: string }, TopicRow>(`
     SELECT ${topicColumns} FROM topic t WHERE t.mesh_id = @meshId AND t.name = @topic`)
   const selectStatus = db.prepare<[string, string], { status: MemberStatus }>(`
@@ -170,7 +170,7 @@ export function prepareDirectory(db: Database) {
     SELECT recipients_epoch AS recipientsEpoch FROM topic WHERE mesh_id = ? AND name = ?`)
   const selectRecipients = db.prepare<[string, string, string, number], { memberId: string }>(`
     SELECT member_id AS memberId FROM topic_subscription WHERE mesh_id = ? AND topic = ? AND member_id <> ?
-     ORDER BY member_id LIMIT ?`)
+     ORDER BY member_id LIMIT +?`)
   const insertTopic = db.prepare<[string, string, string, number]>(`
     INSERT INTO topic (mesh_id, name, created_by, created_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (mesh_id, name) DO NOTHING`)

@@ -33,7 +33,7 @@ export function prepareQueues(db: Database) {
     { meshId: string; memberId: string; after: string; limit: number; now: number },
     QueueRow
   >(`
-    SELECT ${queueColumns} FROM queue q WHERE q.mesh_id = @meshId AND q.name > @after ORDER BY q.name LIMIT @limit`)
+    SELECT ${queueColumns} FROM queue q WHERE q.mesh_id = @meshId AND q.name > @after ORDER BY q.name LIMIT +@limit`)
   const selectQueue = db.prepare<{ meshId: string; memberId: string; queue: string; now: number }, QueueRow>(`
     SELECT ${queueColumns} FROM queue q WHERE q.mesh_id = @meshId AND q.name = @queue`)
   const selectTerms = db.prepare<

@@ -29,7 +29,7 @@ export function prepareRetention(db: Database) {
            coalesce(m.accepted_at, w.accepted_at) AS acceptedAt
       FROM message_history h LEFT JOIN topic_message m ON m.id = h.broker_message_id
            LEFT JOIN message_queue w ON w.id = h.broker_message_id
-     WHERE h.mesh_id = ? AND coalesce(m.accepted_at, w.accepted_at) <= ? ORDER BY h.history_id LIMIT ?`)
+     WHERE h.mesh_id = ? AND coalesce(m.accepted_at, w.accepted_at) <= ? ORDER BY h.history_id LIMIT +?`)
   const selectWaiting = db.prepare<[string], { recipient: string; deliveryId: number }>(`
     SELECT recipient, delivery_id AS deliveryId FROM delivery_queue WHERE broker_message_id = ?`)
   const selectUndone = db.prepare<[string], UndoneWork>(`
@@ -51,11 +51,11 @@ export function prepareRetention(db: Database) {
      WHERE mesh_id = ? AND sender = ? AND client_message_id = ? AND history_available = 1`)
   const deleteReceipts = db.prepare<[string, number, number]>(`
     DELETE FROM receipt WHERE (mesh_id, member_id, delivery_id) IN
-           (SELECT mesh_id, member_id, delivery_id FROM receipt WHERE mesh_id = ? AND at < ? ORDER BY at LIMIT ?)`)
+           (SELECT mesh_id, member_id, delivery_id FROM receipt WHERE mesh_id = ? AND at < ? ORDER BY at LIMIT +?)`)
   const deleteDedupe = db.prepare<[number, number]>(`
     DELETE FROM client_message_dedupe WHERE seq IN
            (SELECT seq FROM client_message_dedupe
-             WHERE expires_at IS NOT NULL AND history_available = 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?)`)
+             WHERE expires_at IS NOT NULL AND history_available = 0 AND expires_at <= ? ORDER BY expires_at LIMIT +?)`)
 
   return {
     listMeshes: () => selectMeshes.all(),

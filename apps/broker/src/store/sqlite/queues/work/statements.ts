@@ -65,7 +65,7 @@ export function prepareWork(db: Database) {
     SELECT ${queuedMessageColumns}, m.urgency, m.deliveries FROM message_queue m
      WHERE m.mesh_id = ? AND m.queue = ? AND m.urgency = ? AND m.visible_at = 0
        AND m.history_id > ? AND m.history_id <= ? AND m.last_try = 0
-     ORDER BY m.history_id LIMIT ?`)
+     ORDER BY m.history_id LIMIT +?`)
   const selectHeld = db.prepare<
     { meshId: string; memberId: string; queue: string; now: number; limit: number },
     { id: string; urgency: number; historyId: number }
@@ -73,7 +73,7 @@ export function prepareWork(db: Database) {
     SELECT m.id, m.urgency, m.history_id AS historyId FROM message_queue m
      WHERE m.mesh_id = @meshId AND m.queue = @queue AND m.visible_at > 0 AND m.visible_at <= @now
        AND m.last_try = 0 AND ${sealedFor('main', '@memberId')}
-     ORDER BY m.visible_at LIMIT @limit`)
+     ORDER BY m.visible_at LIMIT +@limit`)
   const selectById = db.prepare<[string], DueRow>(`
     SELECT ${queuedMessageColumns}, m.urgency, m.deliveries FROM message_queue m WHERE m.id = ?`)
   const selectNext = db.prepare<{ meshId: string; queue: string }, { at: number }>(`
@@ -114,13 +114,13 @@ export function prepareWork(db: Database) {
     UPDATE message_queue SET visible_at = ? WHERE id = ? AND state = 'leased'`)
   const selectExhausted = db.prepare<[number, number], Work & { meshId: string; leasedBy: string }>(`
     SELECT ${workColumns}, mesh_id AS meshId FROM message_queue WHERE last_try = 1 AND visible_at <= ?
-     ORDER BY visible_at LIMIT ?`)
+     ORDER BY visible_at LIMIT +?`)
   const bringNear = db.prepare<{ latest: number; now: number; limit: number }>(`
     UPDATE message_queue SET visible_at = @now
      WHERE rowid IN (SELECT m.rowid FROM queue q
                        JOIN message_queue m INDEXED BY message_queue_held
                          ON m.mesh_id = q.mesh_id AND m.queue = q.name AND m.visible_at > 0 AND m.visible_at > @latest
-                      LIMIT @limit)`)
+                      LIMIT +@limit)`)
   const selectDead = db.prepare<{ meshId: string; memberId: string; queue: string; after: number }, DeadRow>(`
     SELECT ${queuedMessageColumns}, m.deliveries, m.leased_by AS consumer, m.settled_at AS diedAt, m.reason
       FROM message_queue m
