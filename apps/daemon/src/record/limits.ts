@@ -1,6 +1,6 @@
 /** Every bound of the record of everything sent and received. */
 
-/** Rows of one source that are recorded in one transaction of the history, and how long it rests after each. */
+/** Rows of one source that are recorded in one transaction of the history, and how long it rests before each. */
 export const recordBatchMax = 128
 export const recordPauseMs = 50
 /** Batches after which the history is synced, so that the outbox can forget what is in it. */

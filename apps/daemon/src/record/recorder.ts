@@ -122,11 +122,10 @@ export class Recorder {
     this.#hasBegun = true
   }
 
-  /** A pause after each batch lets what arrives meanwhile share the next commit. */
+  /** A pause before each batch: what comes together shares a commit, and a message goes its way before it is recorded. */
   async #round(signal: AbortSignal): Promise<number | null> {
-    const hasMore = this.recordBatch()
     await pause(recordPauseMs, undefined, { signal })
-    return hasMore ? 0 : null
+    return this.recordBatch() ? 0 : null
   }
 
   #record(partition: Partition, gathered: readonly Gathered[]): boolean {
