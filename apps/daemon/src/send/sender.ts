@@ -16,7 +16,7 @@
 import { type Destination, MeshError, type SendResult } from '@claudemesh/protocol'
 import { sendBackoffMsBase, sendDrainMsMax, sendHoldSlackMs, sendRetryMs, sweepRowsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { AcceptClaimOptions, ClaimOptions, Outbox } from '../outbox/outbox.ts'
+import type { AcceptClaimOptions, ClaimedRow, ClaimOptions, Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import { type AnswerCounters, Answers } from './answers.ts'
 import { backoffMs } from './backoff.ts'
@@ -81,7 +81,8 @@ export class Sender {
     options.outbox.claimWithAccepts({
       options: () => this.#optionsForAccepts(),
       claimed: (rows) => {
-        this.#transmitter.take(rows)
+        // Before their callers are answered: the broker works on them meanwhile.
+        queueMicrotask(() => this.#transmitClaimed(rows))
         this.wake()
       },
     })
@@ -170,17 +171,13 @@ export class Sender {
     // A database that failed is for the daemon to leave: it exits, and the next start recovers.
     if (outbox.broken) return
     const time = { now: runtime.now(), monotonicMs: runtime.monotonicMs() }
-    try {
-      this.#transmitTaken()
+    const isDone = this.#attempt(() => {
       const window = this.#windowToShare(time)
       if (window === null) this.#settleThenTransmit(time)
       else this.#afterTransmission(this.#transmitter.settleAndTransmitNext(window, time.now))
       this.#condition = null
-    } catch (error) {
-      if (!isRefusalOfDisk(error)) throw error
-      this.#waitForDisk(error)
-      return
-    }
+    })
+    if (!isDone) return
     if (this.#transmissions.size === 0) this.#onDrained?.()
     const { firstAnswerBy } = this.#transmissions
     const isConnected = this.#window !== null
@@ -197,9 +194,13 @@ export class Sender {
     return window === null ? null : { ...this.#transmitter.claimOptions(window, time.now), seal: sealForKnown }
   }
 
-  #transmitTaken(): void {
-    if (this.#window === null || this.#mustRelease) this.#transmitter.dropTaken()
-    else if (this.#transmitter.transmitTaken(this.#window) === 'full') this.#hold(sendRetryMs)
+  #transmitClaimed(rows: readonly ClaimedRow[]): void {
+    const window = this.#window
+    // Their connection has ended: they are taken back with all others that are inflight.
+    if (window === null || this.#mustRelease) return
+    this.#attempt(() => {
+      if (this.#transmitter.transmitClaimed(rows, window) === 'full') this.#hold(sendRetryMs)
+    })
   }
 
   /**
@@ -225,6 +226,18 @@ export class Sender {
     const window = this.#openWindow(time)
     if (!this.#expire(time)) this.wake()
     else if (window !== null) this.#afterTransmission(this.#transmitter.transmitNext(window, time.now))
+  }
+
+  /** @returns false when the disk refused; then it is tried again later */
+  #attempt(work: () => void): boolean {
+    try {
+      work()
+      return true
+    } catch (error) {
+      if (!isRefusalOfDisk(error)) throw error
+      this.#waitForDisk(error)
+      return false
+    }
   }
 
   /** Nothing has changed, so the same is tried again. */

@@ -54,8 +54,6 @@ type Unsent =
 
 export class Transmitter {
   readonly #o: TransmitterOptions
-  /** Claimed by accepts, and not handed to the connection yet. */
-  #taken: readonly Outgoing[] = []
   #transmitted = 0
 
   constructor(options: TransmitterOptions) {
@@ -73,26 +71,13 @@ export class Transmitter {
     return this.#claimOptions(window, { now, messages: transmissions.size, bytes: transmissions.bytes })
   }
 
-  /** Takes rows that accepts have claimed. They count as on their way from here on. */
-  take(rows: readonly ClaimedRow[]): void {
-    this.#taken = [...this.#taken, ...this.#prepare(rows)]
-  }
-
-  /** Their connection is gone: they are taken back with all others that are inflight. */
-  dropTaken(): void {
-    this.#taken = []
-  }
-
   /**
-   * Sends what accepts have claimed.
+   * Sends rows that accepts have claimed.
    *
    * @throws MeshError `insufficient_storage` or `storage_failed`
    */
-  transmitTaken(window: SendWindow): TransmitOutcome {
-    const taken = this.#taken
-    if (taken.length === 0) return 'idle'
-    this.#taken = []
-    return this.#handOver(taken, window)
+  transmitClaimed(rows: readonly ClaimedRow[], window: SendWindow): TransmitOutcome {
+    return this.#handOver(rows, window)
   }
 
   /**
@@ -139,7 +124,7 @@ export class Transmitter {
   #transmit({ rows, unsealable, postponed }: ClaimOutcome, window: SendWindow): TransmitOutcome {
     for (const row of unsealable) this.#o.answers.noteRefused(row)
     if (rows.length === 0) return unsealable.length + postponed === 0 ? 'idle' : 'sent'
-    return this.#handOver(this.#prepare(rows), window)
+    return this.#handOver(rows, window)
   }
 
   #prepare(rows: readonly ClaimedRow[]): readonly Outgoing[] {
@@ -156,8 +141,8 @@ export class Transmitter {
     })
   }
 
-  #handOver(outgoing: readonly Outgoing[], window: SendWindow): TransmitOutcome {
-    const isTaken = this.#send(outgoing, window)
+  #handOver(rows: readonly ClaimedRow[], window: SendWindow): TransmitOutcome {
+    const isTaken = this.#send(this.#prepare(rows), window)
     crashPoint('daemon.send.after-transmit')
     return isTaken ? 'sent' : 'full'
   }
