@@ -2,7 +2,7 @@
  * The outbox against a model of it: arrays and plain conditions, no SQL, no indexes. Arbitrary interleavings of
  * everything that can happen to rows, with crashes in between; after each step all rows must be the model's.
  */
-import type { OutboxStatus, Priority } from '@claudemesh/protocol'
+import { decodeEnvelope, type OutboxStatus, type Priority } from '@claudemesh/protocol'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import {
@@ -15,7 +15,7 @@ import {
 } from '../../../../test/support/outbox.ts'
 import { seeded } from '../../../../test/support/seed.ts'
 import { lowPassedOverMsMax, sendBackoffMsBase, sendBackoffMsCap } from '../limits.ts'
-import type { ClaimedRow, OutboxSummary } from './outbox.ts'
+import type { ClaimedRow, OutboxDraft, OutboxSummary, SealedMessage } from './outbox.ts'
 
 interface ModelRow {
   readonly id: string
@@ -120,28 +120,69 @@ function command<P>(name: string, parameters: P, act: (model: Model, real: OpenO
   }
 }
 
-async function accept(
-  model: Model,
-  real: OpenOutbox,
-  sends: readonly { key: string; text: string; priority: Priority }[],
-) {
+interface Send {
+  readonly key: string
+  readonly text: string
+  readonly priority: Priority
+}
+
+/** What an accept may claim by the commit that stores it. */
+interface AcceptClaim {
+  readonly rowsMax: number
+  /** This cannot be sealed now. */
+  readonly unsealable: string
+}
+
+let claimedByAccepts = 0
+
+async function accept(model: Model, real: OpenOutbox, p: { sends: readonly Send[]; claim: AcceptClaim | null }) {
+  const { sends } = p
   const { outbox, runtime } = real
+  const claimed: ClaimedRow[] = []
+  const seal = (draft: OutboxDraft) => (textOf(draft) === p.claim?.unsealable ? null : sealAnew(draft))
+  outbox.claimWithAccepts({
+    options: () => (p.claim === null ? null : { rowsMax: p.claim.rowsMax, bytesMax: 1e9, seal }),
+    claimed: (rows) => claimed.push(...rows),
+  })
+  // As it is before the commit: one row that waits, for whatever, and none is claimed before it.
+  const room = { rows: p.claim !== null && model.every(({ status }) => status !== 'pending') ? p.claim.rowsMax : 0 }
   const outcomes = await Promise.all(
     sends.map(({ key, text, priority }) => outbox.accept(draftOf(runtime, { clientMessageId: key, text, priority }))),
   )
+  const expected: ModelRow[] = []
   for (const [index, { key, text, priority }] of sends.entries()) {
     const outcome = outcomes[index]
     const existing = liveRow(model, key)
     expect(outcome?.inserted).toBe(existing === undefined)
-    if (existing === undefined) {
-      model.push(newRow({ id: outcome?.row.id ?? '', clientMessageId: key, text, priority, now: runtime.now() }))
-    } else {
+    if (text === p.claim?.unsealable) room.rows = 0
+    if (existing !== undefined) {
       expect(outcome?.row).toMatchObject({ id: existing.id, status: existing.status })
+      continue
     }
+    const row = newRow({ id: outcome?.row.id ?? '', clientMessageId: key, text, priority, now: runtime.now() })
+    model.push(row)
+    if (room.rows === 0) continue
+    room.rows -= 1
+    row.status = 'inflight'
+    row.sealed = claimed.find(({ id }) => id === row.id)?.sealed.toString() ?? null
+    expected.push(row)
   }
+  const ranked = priorities.flatMap((priority) => expected.filter((row) => row.priority === priority))
+  expect(claimed.map(({ id }) => id)).toEqual(ranked.map(({ id }) => id))
+  claimedByAccepts += claimed.length
 }
 
+const textOf = (draft: OutboxDraft) => decodeEnvelope(draft.payload)?.body.toString()
+
 let seals = 0
+
+/** Bytes that differ each time, so that a second sealing cannot go unnoticed. */
+function sealAnew(row: { readonly payload: Buffer | null }): SealedMessage {
+  seals += 1
+  const sealed = Buffer.from(`${row.payload?.toString('hex')} ${seals}`)
+  return { sealed, wireFingerprint: Buffer.alloc(32), recipientsEpoch: null }
+}
+
 /** Since when low rows have been left behind for others, by the monotonic clock. */
 const passedOverSince = new WeakMap<Model, number>()
 
@@ -151,12 +192,7 @@ function claim(model: Model, { outbox, runtime }: OpenOutbox, rowsMax: number): 
     row.isParked = row.nextAttemptAt > now && row.nextAttemptAt <= now + sendBackoffMsCap
   }
   const ready = model.filter((row) => row.status === 'pending' && !row.isParked)
-  const seal = (row: { readonly payload: Buffer | null }) => {
-    seals += 1
-    const sealed = Buffer.from(`${row.payload?.toString('hex')} ${seals}`)
-    return { sealed, wireFingerprint: Buffer.alloc(32), recipientsEpoch: null }
-  }
-  const claimed = outbox.claim({ now, rowsMax, bytesMax: 1e9, firstRegardless: false, seal }).rows
+  const claimed = outbox.claim({ now, rowsMax, bytesMax: 1e9, firstRegardless: false, seal: sealAnew }).rows
   const monotonicMs = runtime.monotonicMs()
   const since = passedOverSince.get(model) ?? monotonicMs
   checkOrder({ ready, claimed, rowsMax, hasShare: monotonicMs - since >= lowPassedOverMsMax })
@@ -289,7 +325,12 @@ const send = fc.record({
 })
 
 const commands: fc.Arbitrary<Command>[] = [
-  fc.array(send, { minLength: 1, maxLength: 8 }).map((p) => command('accept', p, accept)),
+  fc
+    .record({
+      sends: fc.array(send, { minLength: 1, maxLength: 8 }),
+      claim: fc.option(fc.record({ rowsMax: fc.nat(10), unsealable: fc.constantFrom('', '', '', ...texts) })),
+    })
+    .map((p) => command('accept', p, accept)),
   fc.integer({ min: 1, max: 12 }).map((p) => command('claim', p, claim)),
   fc
     .array(fc.record({ index, move, delayMs }), { minLength: 1, maxLength: 8 })
@@ -334,4 +375,5 @@ it(`behaves like the model under any interleaving, with crashes in between (${ru
     }),
     { numRuns: runs, seed, endOnFailure: false },
   )
+  expect(claimedByAccepts).toBeGreaterThan(0)
 })
