@@ -9,6 +9,7 @@ import { ArtifactStore } from '../../apps/daemon/src/artifacts/artifact-store.ts
 import { ArtifactUpkeep } from '../../apps/daemon/src/artifacts/artifact-upkeep.ts'
 import { loadConfig } from '../../apps/daemon/src/config/config.ts'
 import type { Registry } from '../../packages/artifacts/src/index.ts'
+import { RetentionClock } from '../../packages/storage/src/index.ts'
 import { ensurePrivateDirectory } from '../../packages/storage/src/private-path.ts'
 import { memoryDirectory } from '../support/scratch-directory.ts'
 import { silentLog } from '../support/silent-log.ts'
@@ -30,7 +31,8 @@ function keptStore(flags: Readonly<Record<string, string>> = {}) {
   const measured = { usedBytes: 0, budgetBytes: null, availableBytes: 1e12, pressure: 'ok' as const }
   const room = new ArtifactRoom({ directories: [paths.artifacts], isElsewhere: false, disk: () => measured })
   const scrubRate = () => config.scrubBytesPerSecond
-  const upkeep = new ArtifactUpkeep({ store, room, scrubRate, lastKnown: () => null, runtime, log })
+  const retentionClock = new RetentionClock({ ...runtime, path: paths.retentionClock, lastKnown: null })
+  const upkeep = new ArtifactUpkeep({ store, room, scrubRate, clock: retentionClock, runtime, log })
   onTestFinished(async () => {
     upkeep.stop()
     await store.close()

@@ -12,6 +12,7 @@ import { addressOf, listen, schemeOf, urlOf } from './address.ts'
 import { type Attendance, buildAttendance } from './attendance.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerConfig } from './config.ts'
+import { dataPaths } from './data-directory.ts'
 import { createReport, type Report } from './failure-report.ts'
 import { answerBlobRequest, isBlobRequest } from './http/blob-routes.ts'
 import { createHttpServer } from './http.ts'
@@ -76,7 +77,8 @@ export class Broker {
       assertRetention(settingsOf(mesh, config.settings), `the settings of mesh ${mesh.slug} (${mesh.meshId})`)
     }
     const { now, monotonicMs } = runtime
-    const clock = new RetentionClock({ now, monotonicMs, lastKnown: await store.lastAcceptedAt() })
+    const { retentionClock: path } = dataPaths(config.data)
+    const clock = new RetentionClock({ now, monotonicMs, path, lastKnown: await store.lastAcceptedAt() })
     const relaying = await openRelaying(dependencies)
     const parts = build(dependencies, clock, relaying)
     const { alone } = await parts.attendance.presence.begin()

@@ -1,13 +1,14 @@
 /**
  * The broker's directory: who owns it, and where others find the broker that does.
  *
- * | file            | content                                                                                       |
- * |-----------------|-----------------------------------------------------------------------------------------------|
- * | `lock`          | held while a broker runs on the directory                                                     |
- * | `pid`           | its process id                                                                                |
- * | `broker.db`     | the database                                                                                  |
- * | `broker.log`    | JSON lines                                                                                    |
- * | `endpoint.json` | `{url, pid, started_at}`, there while it listens                                              |
+ * | file              | content                                          |
+ * |-------------------|--------------------------------------------------|
+ * | `lock`            | held while a broker runs on the directory        |
+ * | `pid`             | its process id                                   |
+ * | `broker.db`       | the database                                     |
+ * | `broker.log`      | JSON lines                                       |
+ * | `endpoint.json`   | `{url, pid, started_at}`, there while it listens |
+ * | `retention-clock` | the time that was believed last                  |
  */
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,6 +21,7 @@ interface DataPaths {
   readonly database: string
   readonly log: string
   readonly endpoint: string
+  readonly retentionClock: string
 }
 
 export function dataPaths(data: string): DataPaths {
@@ -29,6 +31,7 @@ export function dataPaths(data: string): DataPaths {
     database: join(data, 'broker.db'),
     log: join(data, 'broker.log'),
     endpoint: join(data, 'endpoint.json'),
+    retentionClock: join(data, 'retention-clock'),
   }
 }
 

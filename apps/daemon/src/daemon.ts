@@ -5,6 +5,7 @@
  *     lock > outbox (integrity, migrations, recovery) > inbox, events > identity, members > IPC open > link
  */
 import { MeshError } from '@claudemesh/protocol'
+import { RetentionClock } from '@claudemesh/storage'
 import { type Artifacts, composeArtifacts } from './compose/artifacts.ts'
 import { composeHistory, type RecordedHistory } from './compose/history.ts'
 import { composeIdentity } from './compose/identity.ts'
@@ -145,13 +146,13 @@ export class Daemon {
     const stores = openStores({ home: sources.home, slug: sources.mesh, paths, runtime, closing: this.#closing })
     tellOfRecovery(stores, { log: this.#log.lifecycle, raised: this.#raised })
     const host = this.#checkHost()
-    const shared = { paths, config: this.#config.current, runtime, closing: this.#closing }
-    const lastKnown = () => lastKnownTime(stores)
-    const history = composeHistory({ ...shared, stores, lastKnown, raised: this.#raised, log: this.#log.record })
+    const clock = new RetentionClock({ ...runtime, path: paths.retentionClock, lastKnown: lastKnownTime(stores) })
+    const shared = { paths, config: this.#config.current, clock, runtime, closing: this.#closing }
+    const history = composeHistory({ ...shared, stores, raised: this.#raised, log: this.#log.record })
     const { history: recorded } = history.store
     const sinks = composeSinks({ ...shared, history: recorded, events: stores.events, log: this.#log.sinks })
     const artifacts: Artifacts = composeArtifacts({
-      ...{ ...shared, lastKnown, log: this.#log.artifacts },
+      ...{ ...shared, log: this.#log.artifacts },
       disk: () => disk.latest,
     })
     const { memberId: selfId } = stores.identity.meshFile

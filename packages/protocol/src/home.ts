@@ -59,6 +59,8 @@ export interface DaemonPaths {
   readonly log: string
   /** Why the daemon left the last time, when it left for a reason that a person should know. */
   readonly lastExit: string
+  /** The time that was believed last: by it things are past theirs. */
+  readonly retentionClock: string
 }
 
 const slugRegExp = new RegExp(meshSlugPattern)
@@ -119,5 +121,6 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     sinks: `${directory}/sinks`,
     log: `${directory}/daemon.log`,
     lastExit: `${directory}/last-exit.json`,
+    retentionClock: `${directory}/retention-clock`,
   }
 }

@@ -1,5 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { memoryDirectory } from '../../../test/support/scratch-directory.ts'
 import { RetentionClock } from './retention-clock.ts'
 
 const minuteMs = 60_000
@@ -9,10 +12,16 @@ const yearMs = 365 * dayMs
 const start = Date.UTC(2026, 0, 1)
 
 /** Clocks that a test moves, and the clock that listens to them. */
-function clocks(o: { readonly lastKnown?: number | null } = {}) {
-  let time = start
+function clocks(o: { readonly lastKnown?: number | null; readonly path?: string; readonly time?: number } = {}) {
+  let time = o.time ?? start
   let elapsed = 5_000
-  const clock = new RetentionClock({ now: () => time, monotonicMs: () => elapsed, lastKnown: o.lastKnown ?? null })
+  const path = o.path ?? join(memoryDirectory(), 'clock')
+  const clock = new RetentionClock({
+    now: () => time,
+    monotonicMs: () => elapsed,
+    path,
+    lastKnown: o.lastKnown ?? null,
+  })
   return {
     said: () => clock.now() - start,
     /** Time goes on, as it is asked once a minute. */
@@ -87,6 +96,37 @@ describe('the clock of retention', () => {
     expect(away.said()).toBe(hourMs)
     expect(clocks({ lastKnown: start - 20 * hourMs }).said()).toBe(0)
     expect(clocks({ lastKnown: start + yearMs }).said()).toBe(0)
+  })
+
+  test('goes on after a restart from what was believed, not from what was stored under a wrong clock', () => {
+    const path = join(memoryDirectory(), 'clock')
+    const before = clocks({ path })
+    before.pass(30 * minuteMs)
+    before.leap(2 * yearMs)
+    before.pass(50 * minuteMs)
+    const time = start + 2 * yearMs + 80 * minuteMs
+    const restarted = clocks({ path, time, lastKnown: time })
+    expect(restarted.said()).toBeLessThanOrEqual(80 * minuteMs)
+    restarted.pass(hourMs)
+    expect(restarted.said()).toBe(2 * yearMs + 140 * minuteMs)
+    // A restart in turn does not make what has been believed a leap again.
+    expect(clocks({ path, time: time + hourMs }).said()).toBe(2 * yearMs + 140 * minuteMs)
+  })
+
+  test('goes by the rows where what was believed is missing or damaged', () => {
+    const path = join(memoryDirectory(), 'clock')
+    for (const damage of ['', 'soon\n', '12', '-3\n']) {
+      writeFileSync(path, damage)
+      expect(clocks({ path, lastKnown: start - 2 * yearMs }).said()).toBe(-2 * yearMs)
+      expect(readFileSync(path, 'utf8')).toBe(`${start - 2 * yearMs}\n`)
+    }
+  })
+
+  test('goes on where it cannot be written down', () => {
+    const { said, pass } = clocks({ path: '/dev/full/clock' })
+    expect(said()).toBe(0)
+    pass(3 * hourMs)
+    expect(said()).toBe(3 * hourMs)
   })
 
   test('is never ahead of the wall clock, and a day behind it for an hour at most while that goes on', () => {

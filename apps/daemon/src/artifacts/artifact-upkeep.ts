@@ -3,7 +3,7 @@
  * what may go, ends uploads that nobody goes on with, reads everything again within a byte rate, and measures it. Nothing of
  * that is done, and nothing loaded for it, where there is no store.
  */
-import { RetentionClock } from '@claudemesh/storage'
+import type { RetentionClock } from '@claudemesh/storage'
 import {
   artifactsCollectMs,
   artifactsScrubMs,
@@ -21,8 +21,7 @@ export interface ArtifactUpkeepOptions {
   readonly room: ArtifactRoom
   /** Bytes a second; null: nothing is read again. */
   readonly scrubRate: () => number | null
-  /** When a message was last received or accepted; null: never. */
-  readonly lastKnown: () => number | null
+  readonly clock: Pick<RetentionClock, 'now'>
   readonly runtime: Runtime
   readonly log: Log
 }
@@ -34,7 +33,6 @@ export class ArtifactUpkeep {
   readonly #o: ArtifactUpkeepOptions
   readonly #stopped = new AbortController()
   #timer: NodeJS.Timeout | null = null
-  #clock: Promise<RetentionClock> | null = null
   #round: Promise<void> | null = null
   #scrubbing: Promise<void> | null = null
   /** By the monotonic clock; the first round comes with the first tick. */
@@ -85,7 +83,7 @@ export class ArtifactUpkeep {
    * @returns ids of those that were marked
    */
   async sweep(by: string): Promise<readonly string[]> {
-    const now = (await this.#retentionClock()).now()
+    const now = this.#o.clock.now()
     return this.#o.store.use((registry) => registry.sweepRetention(now, { actor: by }))
   }
 
@@ -144,22 +142,5 @@ export class ArtifactUpkeep {
       // It comes again with its next turn; the other steps are done meanwhile.
       if (!this.#stopped.signal.aborted) log.error({ step: name, err: error }, 'artifacts_upkeep_failed')
     }
-  }
-
-  /** It knows of the last event and of the last message: a store that was off for long is told from a clock that leapt. */
-  #retentionClock(): Promise<RetentionClock> {
-    const { store, lastKnown, runtime } = this.#o
-    const { now, monotonicMs } = runtime
-    this.#clock ??= store
-      .use((registry) => registry.head())
-      .then(({ lastCreatedAt }) => {
-        const known = Math.max(lastCreatedAt, lastKnown() ?? 0)
-        return new RetentionClock({ now, monotonicMs, lastKnown: known || null })
-      })
-      .catch((error: unknown) => {
-        this.#clock = null
-        throw error
-      })
-    return this.#clock
   }
 }

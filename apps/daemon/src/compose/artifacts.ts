@@ -1,6 +1,6 @@
 /** Part of the composition root: the store of artifacts, how much it may take, and what is done for it. */
 import type { DaemonPaths } from '@claudemesh/protocol'
-import type { DiskMeasurement } from '@claudemesh/storage'
+import type { DiskMeasurement, RetentionClock } from '@claudemesh/storage'
 import { ArtifactRoom } from '../artifacts/artifact-room.ts'
 import { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { ArtifactUpkeep } from '../artifacts/artifact-upkeep.ts'
@@ -23,10 +23,9 @@ export function composeArtifacts(o: {
   readonly closing: Closing
   /** The latest measurement of the disk. */
   readonly disk: () => DiskMeasurement
-  /** When a message was last received or accepted; null: never. */
-  readonly lastKnown: () => number | null
+  readonly clock: RetentionClock
 }): Artifacts {
-  const { paths, config, runtime, log, closing, disk, lastKnown } = o
+  const { paths, config, runtime, log, closing, disk, clock } = o
   const store = new ArtifactStore({ paths, config: config().artifacts, runtime, log })
   closing.add('artifacts', () => store.close())
   const { storageRoot } = config().artifacts
@@ -36,7 +35,7 @@ export function composeArtifacts(o: {
     disk,
   })
   const scrubRate = () => config().artifacts.scrubBytesPerSecond
-  const upkeep = new ArtifactUpkeep({ store, room, scrubRate, lastKnown, runtime, log })
+  const upkeep = new ArtifactUpkeep({ store, room, scrubRate, clock, runtime, log })
   closing.add('artifacts upkeep', () => upkeep.stop())
   return { store, room, upkeep }
 }

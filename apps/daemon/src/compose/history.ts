@@ -1,7 +1,7 @@
 /** Part of the composition root: the record of everything sent and received. */
 import type { Partition } from '@claudemesh/history'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
-import { RetentionClock } from '@claudemesh/storage'
+import type { RetentionClock } from '@claudemesh/storage'
 import type { DaemonConfig } from '../config/config.ts'
 import type { Health } from '../health.ts'
 import type { Closing } from '../lifecycle/closing.ts'
@@ -27,8 +27,7 @@ export interface HistoryParts {
   readonly runtime: Runtime
   readonly log: Log
   readonly closing: Closing
-  /** When a message was last received or accepted; null: never. */
-  readonly lastKnown: () => number | null
+  readonly clock: RetentionClock
 }
 
 export function composeHistory(parts: HistoryParts): RecordedHistory {
@@ -51,8 +50,7 @@ export function composeHistory(parts: HistoryParts): RecordedHistory {
   const owner = { mesh, memberId: meshFile.memberId }
   const recorder = new Recorder({ ...stores, history, owner, announcements, runtime, log })
   closing.add('recorder', () => recorder.stop())
-  const clock = new RetentionClock({ ...runtime, lastKnown: parts.lastKnown() })
-  const upkeep = new HistoryUpkeep({ history, now: () => clock.now(), raised, runtime, log })
+  const upkeep = new HistoryUpkeep({ history, now: () => parts.clock.now(), raised, runtime, log })
   closing.add('history upkeep', () => upkeep.stop())
   stores.events.subscribe(() => recorder.wake())
   return { store, recorder, upkeep }

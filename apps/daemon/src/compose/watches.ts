@@ -1,5 +1,6 @@
 /** Part of the composition root: who looks after the disk, the files on it and what has grown old. */
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
+import type { RetentionClock } from '@claudemesh/storage'
 import type { DaemonConfig } from '../config/config.ts'
 import type { Events } from '../events/events.ts'
 import type { BrokerTerms } from '../lifecycle/broker-terms.ts'
@@ -13,7 +14,6 @@ import { pressureEvents } from '../lifecycle/pressure-events.ts'
 import { StorageWatch } from '../lifecycle/storage-watch.ts'
 import type { Log } from '../log.ts'
 import type { HistoryStore } from '../record/history-store.ts'
-import type { Runtime } from '../runtime.ts'
 import type { Artifacts } from './artifacts.ts'
 
 export function composeDiskWatch(o: {
@@ -59,7 +59,7 @@ export function composeHousekeeping(o: {
   readonly stores: Stores
   readonly terms: BrokerTerms
   readonly config: () => DaemonConfig
-  readonly runtime: Runtime
+  readonly clock: RetentionClock
   readonly log: Log
   readonly closing: Closing
 }): Housekeeping {

@@ -1,4 +1,4 @@
-import { RetentionClock } from '@claudemesh/storage'
+import type { RetentionClock } from '@claudemesh/storage'
 import type { DaemonConfig } from '../config/config.ts'
 import {
   eventsKeptMax,
@@ -7,7 +7,6 @@ import {
   retentionRowsMax,
   sweepRowsMax,
 } from '../limits.ts'
-import type { Runtime } from '../runtime.ts'
 import type { BrokerTerms } from './broker-terms.ts'
 import type { Chore } from './housekeeping.ts'
 import type { Stores } from './open-stores.ts'
@@ -19,11 +18,9 @@ export function chores(o: {
   stores: Stores
   terms: BrokerTerms
   config: () => DaemonConfig
-  runtime: Runtime
+  clock: Pick<RetentionClock, 'now'>
 }): readonly Chore[] {
-  const { stores, terms, config } = o
-  const { now, monotonicMs } = o.runtime
-  const clock = new RetentionClock({ now, monotonicMs, lastKnown: lastKnownTime(stores) })
+  const { stores, terms, config, clock } = o
   return [
     {
       name: 'outbox',
