@@ -80,11 +80,8 @@ export class Sender {
     this.#rounds = new Rounds({ run: () => this.#round(), monotonicMs: options.runtime.monotonicMs })
     options.outbox.claimWithAccepts({
       options: () => this.#optionsForAccepts(),
-      claimed: (rows) => {
-        // Before their callers are answered: the broker works on them meanwhile.
-        queueMicrotask(() => this.#transmitClaimed(rows))
-        this.wake()
-      },
+      // Before their callers are answered: the broker works on them meanwhile.
+      claimed: (rows) => queueMicrotask(() => this.#transmitClaimed(rows)),
     })
   }
 
@@ -198,9 +195,7 @@ export class Sender {
     const window = this.#window
     // Their connection has ended: they are taken back with all others that are inflight.
     if (window === null || this.#mustRelease) return
-    this.#attempt(() => {
-      if (this.#transmitter.transmitClaimed(rows, window) === 'full') this.#hold(sendRetryMs)
-    })
+    this.#attempt(() => this.#afterTransmission(this.#transmitter.transmitClaimed(rows, window)))
   }
 
   /**
@@ -228,24 +223,19 @@ export class Sender {
     else if (window !== null) this.#afterTransmission(this.#transmitter.transmitNext(window, time.now))
   }
 
-  /** @returns false when the disk refused; then it is tried again later */
+  /** @returns false when the disk refused: nothing has changed, so the same is tried again */
   #attempt(work: () => void): boolean {
     try {
       work()
       return true
     } catch (error) {
       if (!isRefusalOfDisk(error)) throw error
-      this.#waitForDisk(error)
+      if (this.#condition?.code !== error.code) this.#o.log.error({ err: error }, 'outbox_round_failed')
+      this.#condition = { code: error.code, detail: error.message }
+      this.#hold(sendRetryMs)
+      this.#rounds.askIn(sendRetryMs)
       return false
     }
-  }
-
-  /** Nothing has changed, so the same is tried again. */
-  #waitForDisk(error: MeshError): void {
-    if (this.#condition?.code !== error.code) this.#o.log.error({ err: error }, 'outbox_round_failed')
-    this.#condition = { code: error.code, detail: error.message }
-    this.#hold(sendRetryMs)
-    this.#rounds.askIn(sendRetryMs)
   }
 
   /** Takes back everything that was on its way when the connection ended. */

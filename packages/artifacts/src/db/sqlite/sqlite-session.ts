@@ -36,8 +36,7 @@ export class SqliteSession implements Session {
     let prepared = this.#prepared.get(text)
     if (prepared === undefined) {
       const places: number[] = []
-      // With a bare parameter as its limit a statement would be compiled anew each time that it runs.
-      const byPlace = text.replaceAll('LIMIT $', 'LIMIT +$').replace(/\$(\d+)/g, (_, number) => {
+      const byPlace = text.replace(/\$(\d+)/g, (_, number) => {
         places.push(Number(number) - 1)
         return '?'
       })

@@ -46,8 +46,9 @@ export function defineFunctions(db: Database): void {
   })
 }
 
+/** With a bare parameter as its limit a statement would be compiled anew each time that it runs. */
 export function prepare(db: Database, text: string): Statement {
-  return db.prepare(text)
+  return db.prepare(text.replaceAll(/\bLIMIT (?=\?)/g, 'LIMIT +'))
 }
 
 /** Begins or ends something on a connection. */
