@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { cleanEnvironment } from '../support/managed-process.ts'
+import { claudemeshBin, cleanEnvironment } from '../support/managed-process.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 import { CommandLine } from './command-line.ts'
 
@@ -96,4 +96,44 @@ test.skipIf(!onLinux)('a manager that refuses is quoted', () => {
   const { line, env } = openHost({ systemctl: 'echo "Failed to connect to bus" >&2; exit 1' })
   const problem = line.problem(['daemon', 'install-service'], { env })
   expect(problem).toMatchObject({ code: 'start_failed', detail: expect.stringContaining('Failed to connect to bus') })
+})
+
+test.skipIf(!onLinux)('a restart goes through the manager, and doctor tells of what is wrong with the service', () => {
+  const answer = join(scratchDirectory(), 'answer')
+  writeFileSync(answer, 'inactive')
+  const start = `"${process.execPath}" "${claudemeshBin}" daemon start > /dev/null`
+  const { line, env, told } = openHost({
+    systemctl: `case "$*" in *is-active*) cat ${answer};; *" restart "*) ${start};; esac`,
+  })
+  const codes = () => {
+    const { findings } = JSON.parse(line.run(['doctor', '--json'], { env }).stdout) as { findings: { code: string }[] }
+    return findings.map(({ code }) => code).filter((code) => code.startsWith('service_'))
+  }
+  expect(codes(), 'none is installed').toEqual([])
+  const [unit = ''] = line.json<Installed>(['daemon', 'install-service'], { env }).files
+  expect(codes()).toEqual(['service_down'])
+  const restarted = line.json<{ service: string; pid: number }>(['daemon', 'restart'], { env })
+  expect(restarted.service).toBe('claudemesh-daemon@home')
+  expect(told().at(-1)).toBe('--user restart claudemesh-daemon@home.service')
+  writeFileSync(answer, 'active')
+  expect(codes()).toEqual([])
+  const text = readFileSync(unit, 'utf8')
+  writeFileSync(unit, text.replace('TasksMax=128', 'TasksMax=1'))
+  expect(codes()).toEqual(['service_differs'])
+  writeFileSync(unit, text.replace(process.execPath, '/gone/%%/node'))
+  expect(codes()).toEqual(['service_interpreter_gone', 'service_differs'])
+  line.json(['daemon', 'install-service'], { env })
+  expect(codes()).toEqual([])
+  line.json(['daemon', 'stop'])
+})
+
+test.skipIf(!onLinux || !hasAnalyze)('a service of the host is well closed off', () => {
+  const { line, env } = openHost()
+  const { stdout } = line.run(['daemon', 'install-service', '--system', '--dry-run'], { env })
+  const path = join(scratchDirectory(), 'claudemesh-daemon@home.service')
+  writeFileSync(path, stdout.slice(stdout.indexOf('\n') + 1, stdout.lastIndexOf('\nsystemctl daemon-reload')))
+  const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=50', path], {
+    encoding: 'utf8',
+  })
+  expect(judged.status, judged.stdout + judged.stderr).toBe(0)
 })

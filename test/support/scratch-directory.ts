@@ -4,10 +4,14 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-/** A directory of the running test alone (0700); it goes when the test ends. */
-export function scratchDirectory(): string {
+/**
+ * A directory of the running test alone (0700); it goes when the test ends.
+ *
+ * @param whenDone when it goes instead: `afterAll` where tests share it
+ */
+export function scratchDirectory(whenDone: (end: () => void) => void = onTestFinished): string {
   const path = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  whenDone(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
 

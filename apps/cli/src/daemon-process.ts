@@ -7,7 +7,7 @@
  * 3. Of two that start at once both succeed: the one whose daemon lost the race finds the other's.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openClient } from '@claudemesh/client'
 import { type Health, isErrorCode } from '@claudemesh/protocol'
@@ -76,6 +76,19 @@ export async function startDaemon(
   }
   child.unref()
   return { kind: 'failed', error: explainFailure(place, { begunAt, logStart, left }) }
+}
+
+/** The daemon that somebody else starts, as soon as it answers. */
+export async function awaitDaemon(place: DaemonPlace): Promise<StartOutcome> {
+  const deadline = performance.now() + startMsMax
+  const { log, lock } = daemonPaths(place.home, place.mesh)
+  const from = { begunAt: Date.now(), logStart: existsSync(log) ? statSync(log).size : 0 }
+  while (performance.now() < deadline) {
+    const health = await askHealth(place, deadline)
+    if (health !== null) return { kind: 'started', health: await awaitLocalBroker(place, health, deadline) }
+    await delay(pollMs)
+  }
+  return { kind: 'failed', error: explainFailure(place, { ...from, left: !isLocked(lock) }) }
 }
 
 /** The daemon that holds the lock, once it answers; null when nobody holds it, at once or after one that was leaving. */

@@ -19,7 +19,9 @@ export const command: CommandDefinition = {
     const { diagnose } = await import('../doctor/diagnose.ts')
     const slug = selectMesh({ environment, mesh })
     const place = { home: environment.home, mesh: slug }
-    const diagnosis = await diagnose({ ...place, version: readVersion(), now: Date.now })
+    const { serviceFindings } = await import('../doctor/service-findings.ts')
+    const service = () => serviceFindings(environment, slug)
+    const diagnosis = await diagnose({ ...place, version: readVersion(), service, now: Date.now })
     terminal.print({ value: diagnosis, render: (value) => render(value, terminal) })
     return diagnosis.healthy ? exitCodes.ok : exitCodes.failed
   },

@@ -25,6 +25,8 @@ export async function diagnose(o: {
   readonly home: string
   readonly mesh: string
   readonly version: string
+  /** Looks at the service of the daemon. */
+  readonly service: () => Promise<readonly Condition[]>
   readonly now: () => number
 }): Promise<Diagnosis> {
   const { home, mesh, version, now } = o
@@ -42,6 +44,7 @@ export async function diagnose(o: {
   look('versions', compareVersions({ commandLine: version, node: process.versions.node, daemon, broker }))
   look('permissions', permissionFindings(home, mesh, paths))
   look('daemon', daemonFindings(state, mesh))
+  look('service', await o.service())
   if (health === null) look('disk', diskFindings(home))
   const file = readMesh(home, mesh)
   if (file instanceof MeshError) {

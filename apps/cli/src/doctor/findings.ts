@@ -50,6 +50,21 @@ const definitions = {
     text: 'The daemon runs a newer version than this command line, which may not know all that it says',
     remedy: 'Look which one comes first in PATH (`which -a claudemesh`), or `npm install --global claudemesh`',
   },
+  service_interpreter_gone: {
+    severity: 'error',
+    text: 'The service starts a program that is not there any more',
+    remedy: 'Write it anew: `claudemesh daemon install-service`',
+  },
+  service_down: {
+    severity: 'error',
+    text: 'The service is installed and does not run',
+    remedy: 'See `claudemesh daemon logs`, then `claudemesh daemon restart`',
+  },
+  service_differs: {
+    severity: 'warning',
+    text: 'The service is not as this version and this configuration would write it',
+    remedy: 'Write it anew: `claudemesh daemon install-service`',
+  },
   broker_older: {
     severity: 'warning',
     text: 'The broker is of an older release than the daemon: what it does not know is not used',

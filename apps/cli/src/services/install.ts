@@ -51,6 +51,26 @@ export function installedService(place: ServicePlace, { system }: { readonly sys
   return isWhole ? withSocket : serviceOf(place, { system, socketActivation: false })
 }
 
+/** What is installed for a daemon, of its user or of the host; empty where no manager is known. */
+export function findServices(place: ServicePlace): readonly Service[] {
+  if (process.platform !== 'linux' && process.platform !== 'darwin') return []
+  return [false, true]
+    .map((system) => installedService(place, { system }))
+    .filter(({ files }) => files.some(({ path }) => existsSync(path)))
+}
+
+/** Has the manager start it, anew if it runs. */
+export function restartService({ restart }: Service): void {
+  run(restart)
+}
+
+/** @returns null when the manager does not answer */
+export function isServiceRunning({ ask }: Service): boolean | null {
+  const [program = '', ...args] = ask.command
+  const { stdout, error } = spawnSync(program, args, { encoding: 'utf8' })
+  return error !== undefined || stdout.trim() === '' ? null : ask.running.test(stdout)
+}
+
 /** Writes what the manager needs and has it start the daemon. */
 export function installService({ files, enable }: Service): void {
   for (const { path, text } of files) {

@@ -17,12 +17,19 @@ export interface Service {
   readonly manager: 'systemd' | 'launchd'
   /** What the manager calls it. */
   readonly name: string
+  /** It is started with the host; else with its user. */
+  readonly isOfHost: boolean
   readonly files: readonly { readonly path: string; readonly text: string }[]
   /** In order, once the files are there. */
   readonly enable: readonly (readonly string[])[]
   /** In order, while the files are still there; then `forget`, when they are gone. */
   readonly disable: readonly (readonly string[])[]
   readonly forget: readonly (readonly string[])[]
+  readonly restart: readonly string[]
+  /** Asks whether it runs; `running` is what the answer then looks like. */
+  readonly ask: { readonly command: readonly string[]; readonly running: RegExp }
+  /** Finds the program that the manager starts in the first of the files. */
+  readonly interpreter: (text: string) => string | null
   /** What is left for the person to know. */
   readonly note: string | null
 }
@@ -55,10 +62,14 @@ function onSystemd(filling: Filling, { system, socketActivation }: ServiceWish, 
   return {
     manager: 'systemd',
     name,
+    isOfHost: system,
     files: socketActivation ? [service, socket] : [service],
     enable: [reload, [...systemctl, 'enable', '--now', ...units]],
     disable: [[...systemctl, 'disable', '--now', ...units]],
     forget: [reload],
+    restart: [...systemctl, 'restart', `${name}.service`],
+    ask: { command: [...systemctl, 'is-active', `${name}.service`], running: /^active$/m },
+    interpreter: (text) => quoted(/^ExecStart="((?:[^"\\]|\\.)*)"/m.exec(text)?.[1]),
     note: system
       ? null
       : `It runs while ${host.user.name} is logged in; to have it run always: loginctl enable-linger ${host.user.name}`,
@@ -74,11 +85,20 @@ function onLaunchd(filling: Filling, { system }: ServiceWish, host: Host): Servi
   return {
     manager: 'launchd',
     name,
+    isOfHost: system,
     // A daemon of the host has to be told whose it is; an agent is its user's anyway.
     files: [{ path, text: system ? text : text.replace(/\n *<key>UserName<\/key>\n.*/, '') }],
     enable: [['launchctl', 'bootstrap', domain, path]],
     disable: [['launchctl', 'bootout', `${domain}/${name}`]],
     forget: [],
+    restart: ['launchctl', 'kickstart', '-k', `${domain}/${name}`],
+    ask: { command: ['launchctl', 'print', `${domain}/${name}`], running: /^\s*state = running$/m },
+    interpreter: (text) => /<key>ProgramArguments<\/key>\s*<array>\s*<string>([^<]*)</.exec(text)?.[1] ?? null,
     note: null,
   }
+}
+
+/** A word of a unit as it is meant: what a template wrote with escapes. */
+function quoted(word: string | undefined): string | null {
+  return word === undefined ? null : word.replaceAll(/\\(.)/g, '$1').replaceAll('%%', '%')
 }

@@ -81,7 +81,8 @@ export function resetMember(o: ResetRequest): Reset {
     const names = readdirSync(paths.directory).filter((name) => goes(name, o.forgetMember))
     const files = [...names.map((name) => join(paths.directory, name)), ...(o.forgetMember ? [meshFile] : [])]
     const entries = files.map((path) => ({ path, bytes: bytesBelow(path) }))
-    if (!o.confirm) return { entries, waiting, memberId }
+    const found = { entries, waiting, memberId }
+    if (!o.confirm) return found
     if (!o.discardOutbox && (waiting ?? 0) > 0) {
       throw new MeshError('outbox_not_empty', { detail: `${waiting} messages wait to be sent`, data: { waiting } })
     }
@@ -91,7 +92,7 @@ export function resetMember(o: ResetRequest): Reset {
     empty(paths, names, o)
     if (o.forgetMember) rmSync(meshFile, { force: true })
     syncDirectory(dirname(meshFile))
-    return { entries, waiting, memberId }
+    return found
   } finally {
     lock.release()
   }
