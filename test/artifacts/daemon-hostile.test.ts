@@ -1,9 +1,7 @@
 /** Clients that go away, that come all at once, and that ask for what they should not get; and disks that are full. */
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ArtifactStats, FileList, IngestedArtifactFile } from '@claudemesh/protocol/artifacts'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -12,6 +10,7 @@ import { eventually } from '../support/eventually.ts'
 import { foundHome } from '../support/home.ts'
 import { openDescriptors } from '../support/process-figures.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
+import { canMount, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 import { ArtifactsOf } from './daemon-client.ts'
 
 async function artifactsOfDaemon(flags: Readonly<Record<string, string>> = {}) {
@@ -184,20 +183,11 @@ test('a file that does not fit into the budget is refused, before its bytes wher
   expect((await filesOf(artifacts, id)).map(({ relative_path }) => relative_path)).toEqual(['x'])
 })
 
-describe.skipIf(!canMount())('a full disk', { timeout: 60_000 }, () => {
-  function smallDisk(bytes: number): { path: string; fill: (left: number) => void; empty: () => void } {
-    const path = scratchDirectory()
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', path])
-    onTestFinished(() => void execFileSync('umount', ['-l', path]))
-    const ballast = join(path, 'ballast')
-    return {
-      path,
-      fill: (left) => {
-        const { bavail, bsize } = statfsSync(path)
-        writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - left)))
-      },
-      empty: () => rmSync(ballast),
-    }
+describe.skipIf(!canMount)('a full disk', { timeout: 60_000 }, () => {
+  function smallDisk(bytes: number): SmallDisk {
+    const disk = mountSmallDisk(scratchDirectory(), bytes)
+    onTestFinished(() => disk.unmount())
+    return disk
   }
 
   test('under the bytes refuses the file, keeps nothing of it, and takes it when there is room', async () => {
@@ -240,17 +230,3 @@ describe.skipIf(!canMount())('a full disk', { timeout: 60_000 }, () => {
     expect((await artifacts.post('/maintenance/replay')).status).toBe(200)
   })
 })
-
-/** Mounting a small disk needs root; without it these are skipped, and counted as such. */
-function canMount(): boolean {
-  const directory = mkdtempSync(join(tmpdir(), 'cm-mount-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory], { stdio: 'ignore' })
-    execFileSync('umount', [directory])
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-}

@@ -1,35 +1,24 @@
-/**
- * A disk that is really full: the home of one member is a small file system of its own. Mounting one needs root, and
- * without it the test is skipped where the closing count shows it.
- */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/** A disk that is really full: the home of one member is a small file system of its own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { TestMesh } from '../support/mesh.ts'
+import { canMount, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 
-const mounts = canMount()
-
-describe.skipIf(!mounts)('a full disk under the daemon', () => {
+describe.skipIf(!canMount)('a full disk under the daemon', () => {
   let mesh: TestMesh
-  let ballast = ''
+  let disk: SmallDisk
 
   beforeAll(async () => {
     mesh = await TestMesh.start(['alice', 'bob'], {
       prepareHome: (name, home) => {
-        if (name !== 'alice') return
-        mkdirSync(home, { mode: 0o700 })
-        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=0700', 'tmpfs', home])
+        if (name === 'alice') disk = mountSmallDisk(home, 24 * 1024 * 1024)
       },
     })
-    ballast = join(mesh.member('alice').home, 'ballast')
   }, 60_000)
 
   afterAll(async () => {
     await mesh.member('alice').kill()
-    execFileSync('umount', [mesh.member('alice').home])
+    disk.unmount()
     await mesh.end()
   })
 
@@ -39,7 +28,7 @@ describe.skipIf(!mounts)('a full disk under the daemon', () => {
     const refused: string[] = []
     // Kept from going out, so that every accepted message needs its place on the disk.
     await mesh.broker.kill()
-    fillUp(alice.home, ballast, 2 * 1024 * 1024)
+    disk.fill(2 * 1024 * 1024)
     for (let n = 0; refused.length < 20; n += 1) {
       const key = `full-${n}`
       const answer = await alice.send({ to: '@bob', message: 'x'.repeat(16_384), client_message_id: key })
@@ -55,7 +44,7 @@ describe.skipIf(!mounts)('a full disk under the daemon', () => {
     }
     expect((await alice.request({ method: 'GET', path: '/v1/inbox' })).status).toBe(200)
 
-    rmSync(ballast)
+    disk.empty()
     const key = refused[0] ?? ''
     await eventually('a refused send is taken when there is room', async () => {
       const answer = await alice.send({ to: '@bob', message: 'x'.repeat(16_384), client_message_id: key })
@@ -71,23 +60,3 @@ describe.skipIf(!mounts)('a full disk under the daemon', () => {
     expect(arrived).toEqual(acknowledged)
   }, 60_000)
 })
-
-/** Leaves `bytesLeft` free. */
-function fillUp(directory: string, file: string, bytesLeft: number): void {
-  const { bavail, bsize } = statfsSync(directory)
-  writeFileSync(file, Buffer.alloc(Math.max(0, bavail * bsize - bytesLeft)))
-}
-
-function canMount(): boolean {
-  const directory = mkdtempSync(join(tmpdir(), 'cm-mount-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory], { stdio: 'ignore' })
-    execFileSync('umount', [directory])
-    return true
-  } catch {
-    // Not root, or a container without the right to mount: the tests are skipped and counted as such.
-    return false
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-}
