@@ -7,6 +7,7 @@ import { MeshError } from '@claudemesh/protocol'
 import { type BrokerConfig, loadConfig } from './config.ts'
 import { dataPaths } from './data-directory.ts'
 import { examinationRowsMax, inspectionFindingsShown } from './limits.ts'
+import { examineBlobFiles } from './relay/examine-files.ts'
 import { type InconsistencyName, inconsistencyOf } from './store/inspection/inconsistencies/statements.ts'
 import type { ExaminedDatabase, InspectionPosition, InspectionStep, Risk } from './store/inspection.ts'
 import { ExaminedFile } from './store/sqlite/inspection/examined-file.ts'
@@ -31,7 +32,7 @@ interface Diagnosis {
 }
 
 /**
- * Goes through everything once: the file, the schema, then every check of every row.
+ * Goes through everything once: the file, the schema, every check of every row, then the files of blobs.
  *
  * @param overrides as for `runBroker`: the database is the one that a broker would start on
  * @throws MeshError `config_invalid`, `invalid_usage` when there is no database, `storage_unavailable`, `storage_failed`
@@ -39,9 +40,10 @@ interface Diagnosis {
 export async function examineBroker(
   overrides: Partial<Pick<BrokerConfig, 'data' | 'databaseUrl'>>,
 ): Promise<Diagnosis> {
-  const database = await openExamined(loadConfig(process.env, overrides))
+  const config = loadConfig(process.env, overrides)
+  const database = await openExamined(config)
   try {
-    return await examine(database)
+    return await examine(database, config.relay?.directory ?? null)
   } finally {
     await database.close()
   }
@@ -60,7 +62,8 @@ async function openExamined({ data, databaseUrl }: BrokerConfig): Promise<Examin
   })
 }
 
-async function examine(database: ExaminedDatabase): Promise<Diagnosis> {
+/** @param blobDirectory null: no blobs are relayed */
+async function examine(database: ExaminedDatabase, blobDirectory: string | null): Promise<Diagnosis> {
   const findings = new Findings()
   const risks = await database.listRisks()
   // Of a damaged file, or tables of another shape, nothing else can be told.
@@ -70,6 +73,8 @@ async function examine(database: ExaminedDatabase): Promise<Diagnosis> {
   if (found !== known) findings.note('schema_differs', { found, known })
   if (!findings.isEmpty) return { checked: {}, findings: findings.list(), risks }
   const checked = await examineRows(database, findings)
+  const files = blobDirectory === null ? null : await examineBlobFiles(database.blobs, blobDirectory)
+  for (const { name, row } of files ?? []) findings.note(name, row)
   return { checked, findings: findings.list(), risks }
 }
 

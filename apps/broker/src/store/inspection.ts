@@ -8,6 +8,7 @@
  *    between the two statements of one, is never taken for an inconsistency.
  * 4. A pass visits every row that is there from its beginning to its end.
  */
+import type { BlobRows } from './inspection/blob-files/statements.ts'
 import type { InconsistencyName } from './inspection/inconsistencies/statements.ts'
 import type { TableName } from './inspection/tables.ts'
 
@@ -50,6 +51,8 @@ export interface ExaminedDatabase extends Inspection {
   readSchema(): Promise<{ readonly found: number; readonly known: number }>
   /** What is wrong with the file itself, in the engine's words; null where the engine cannot tell. */
   listDamage(): Promise<readonly string[] | null>
+  /** What it says of the files of relayed blobs. */
+  readonly blobs: BlobRows
   /** Why what this database has committed may not survive a power cut; nothing for one that does what it says. */
   listRisks(): Promise<readonly Risk[]>
   close(): Promise<void>

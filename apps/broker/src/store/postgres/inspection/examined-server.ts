@@ -1,10 +1,12 @@
 import { listMigrations } from '@claudemesh/storage'
 import { type Pool, readSchemaVersion } from '@claudemesh/storage/postgres'
+import { type BlobRows, blobRows } from '../../inspection/blob-files/statements.ts'
 import type { ExaminedDatabase, InspectionPosition } from '../../inspection.ts'
 import { openPool } from '../open-pool.ts'
 import { schema } from '../statements.ts'
 import { inspect } from './inspect.ts'
 import { listRisks } from './risks.ts'
+import { queryRows } from './statements.ts'
 
 /** The database of a team's brokers, which may be running on it. */
 export class ExaminedServer implements ExaminedDatabase {
@@ -26,6 +28,12 @@ export class ExaminedServer implements ExaminedDatabase {
 
   listRisks() {
     return this.#pool.read(listRisks)
+  }
+
+  get blobs(): BlobRows {
+    const query = (text: string, values: readonly (string | number)[]) =>
+      this.#pool.read((session) => queryRows(session, text, values))
+    return blobRows({ schema: 'mesh', placeholder: (n) => `$${n}`, query })
   }
 
   inspect(position: InspectionPosition | null, rowsMax: number) {

@@ -1,4 +1,5 @@
 import { type Database, listDamage, listMigrations, openForReading, read, schemaVersion } from '@claudemesh/storage'
+import { type BlobRows, blobRows } from '../../inspection/blob-files/statements.ts'
 import { inspectPage } from '../../inspection/inspect-page.ts'
 import type { ExaminedDatabase, InspectionPosition } from '../../inspection.ts'
 import { type InspectionStatements, prepareInspection } from './statements.ts'
@@ -32,6 +33,12 @@ export class ExaminedFile implements ExaminedDatabase {
   /** Whoever writes to the file sets what makes its commits durable, each time it is opened. */
   async listRisks(): Promise<readonly []> {
     return []
+  }
+
+  get blobs(): BlobRows {
+    const query = async (text: string, values: readonly (string | number)[]) =>
+      read(this.#db, () => this.#statements.query(text, values))
+    return blobRows({ schema: 'main', placeholder: () => '?', query })
   }
 
   inspect(position: InspectionPosition | null, rowsMax: number) {
