@@ -18,16 +18,13 @@ export type Contents = Readonly<Record<string, string | Uint8Array>>
 
 /** A package with these files by their paths; always the same for the same files. */
 export function samplePackage(contents: Contents, change: Partial<Manifest['package']> = {}): SamplePackage {
-  const blobs = new Map<ContentAddress, Uint8Array>()
-  const files = Object.entries(contents)
-    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    .map(([path, content]) => {
+  const manifest = sampleManifest(contents, change)
+  const blobs = new Map(
+    Object.entries(contents).map(([path, content]) => {
       const bytes = Buffer.from(content)
-      const file = fileOf(path, bytes)
-      blobs.set(file.content_address as ContentAddress, bytes)
-      return file
-    })
-  const manifest = manifestOf(files, change)
+      return [fileOf(path, bytes).content_address as ContentAddress, bytes]
+    }),
+  )
   return {
     manifest,
     manifestBytes: encodeManifest(manifest),
@@ -40,6 +37,14 @@ export function samplePackage(contents: Contents, change: Partial<Manifest['pack
       yield bytes.subarray(1000)
     },
   }
+}
+
+/** The manifest of such a package, valid or not. */
+export function sampleManifest(contents: Contents, change: Partial<Manifest['package']> = {}): Manifest {
+  const files = Object.entries(contents)
+    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .map(([path, content]) => fileOf(path, Buffer.from(content)))
+  return manifestOf(files, change)
 }
 
 function fileOf(path: string, bytes: Uint8Array): ManifestFile {

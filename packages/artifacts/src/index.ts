@@ -59,6 +59,7 @@ export { type ExportSource, type ExportTarget, exportLayout } from './oci/export
 export { isReservedAnnotation } from './oci/names.ts'
 export { type PlanImportOptions, type PlannedFile, type PlannedPackage, planImport } from './oci/plan-import.ts'
 export { openRegistry, type RegistryConfig } from './open.ts'
+export { listTree } from './paths/list-tree.ts'
 export { type PathConflict, PathSet } from './paths/path-conflicts.ts'
 export { normalizeRelativePath, type PathPolicy, type RelativePath } from './paths/relative-path.ts'
 export { type SalvagedStore, type SalvageStoreOptions, salvageStore } from './recovery/salvage-store.ts'

@@ -27,6 +27,11 @@ export interface Blob {
   readonly expiresAt: number
 }
 
+/** Whether there is a blob whose time is not over. */
+export function isLive<B extends Blob>(blob: B | null): blob is B & { readonly state: 'open' | 'stored' } {
+  return blob !== null && blob.state !== 'expired'
+}
+
 /** What has arrived of a blob that is open. */
 export interface SpooledPart {
   /** A ULID: the file that it waits in. */

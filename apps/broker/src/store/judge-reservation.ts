@@ -1,4 +1,4 @@
-import type { Blob, Reservation, ReservationOutcome } from './blobs.ts'
+import { type Blob, isLive, type Reservation, type ReservationOutcome } from './blobs.ts'
 
 /** What a reservation meets in its mesh. */
 export interface BlobStanding {
@@ -15,14 +15,13 @@ export function judgeReservation(
   reservation: Reservation,
   { found, used, open }: BlobStanding,
 ): 'new' | 'kept' | Exclude<ReservationOutcome, { kind: 'open' | 'stored' }> {
-  if (found !== null && found.state !== 'expired' && found.expiresAt > reservation.now) {
+  if (isLive(found) && found.expiresAt > reservation.now) {
     const { sizeBytes } = found
     return sizeBytes === reservation.sizeBytes ? 'kept' : { kind: 'size_differs', sizeBytes }
   }
   if (open >= reservation.openMax) return { kind: 'too_many_open' }
   // What its own remains of before still hold is given back first.
-  const freed =
-    found !== null && found.state !== 'expired' ? { blobs: 1, bytes: found.sizeBytes } : { blobs: 0, bytes: 0 }
+  const freed = isLive(found) ? { blobs: 1, bytes: found.sizeBytes } : { blobs: 0, bytes: 0 }
   const usedBytes = used.bytes - freed.bytes
   const fits =
     usedBytes + reservation.sizeBytes <= reservation.quotaBytes && used.blobs - freed.blobs < reservation.blobsMax

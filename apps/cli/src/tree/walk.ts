@@ -5,9 +5,9 @@
  * 2. No link is followed, and nothing is opened that is no regular file: a pipe would never end.
  * 3. The order is that of the paths' bytes, whatever the file system's is.
  */
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { normalizeRelativePath, type PathPolicy } from '@claudemesh/artifacts'
+import { listTree, normalizeRelativePath, type PathPolicy } from '@claudemesh/artifacts'
 import { invalidUsage } from '../flags.ts'
 import { MeshError } from '../protocol.ts'
 
@@ -37,7 +37,7 @@ export interface Walked {
 /** @throws MeshError `invalid_path` for links and the like; ArtifactError `invalid_path`; what the system says */
 export async function walkTree(directory: string, o: WalkOptions): Promise<Walked> {
   if (!(await lstat(join(directory, '.'))).isDirectory()) throw invalidUsage(`${directory} is not a directory`)
-  const names = o.only ?? (await listEntries(directory))
+  const names = o.only ?? (await listPaths(directory))
   const files: TreeFile[] = []
   const special: string[] = []
   for (const name of names) {
@@ -51,20 +51,10 @@ export async function walkTree(directory: string, o: WalkOptions): Promise<Walke
   return { files: files.sort((one, other) => compareBytes(one.relativePath, other.relativePath)), skipped: special }
 }
 
-/** Everything in a directory but directories, by paths relative to it. */
-async function listEntries(directory: string): Promise<readonly string[]> {
-  const found: string[] = []
-  const waiting = ['']
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    for (const entry of await readdir(join(directory, next), { withFileTypes: true, encoding: 'buffer' })) {
-      const name = entry.name.toString('utf8')
-      const path = next === '' ? name : `${next}/${name}`
-      if (Buffer.compare(Buffer.from(name), entry.name) !== 0) throw notText(path)
-      if (entry.isDirectory()) waiting.push(path)
-      else found.push(path)
-    }
-  }
-  return found
+async function listPaths(directory: string): Promise<readonly string[]> {
+  const paths: string[] = []
+  for await (const { path } of listTree(directory)) paths.push(path)
+  return paths
 }
 
 function kindOf(stats: Awaited<ReturnType<typeof lstat>>): string {
@@ -81,13 +71,6 @@ function notRegular(special: readonly string[]): MeshError {
     detail: `a package holds regular files only, and there are others: ${special.slice(0, shownMax).join(', ')}${more}`,
     hint: 'Leave them out with --skip-special.',
     data: { special },
-  })
-}
-
-function notText(path: string): MeshError {
-  return new MeshError('invalid_path', {
-    detail: `the name of ${path} is not text in UTF-8`,
-    hint: 'Rename it; in a package every path is text.',
   })
 }
 

@@ -1,9 +1,10 @@
 /** Files of this host that are to be shared (06 §16): only regular ones, and none of the daemon's own. */
 import { constants } from 'node:fs'
-import { open, opendir, realpath, stat } from 'node:fs/promises'
-import { basename, isAbsolute, join, relative, sep } from 'node:path'
+import { open, realpath, stat } from 'node:fs/promises'
+import { basename, isAbsolute, sep } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
 import { sharedDirectoryFilesMax } from '../limits.ts'
+import { loadLibrary } from './share-store.ts'
 
 /** What a path leads to, without links on the way. */
 export interface LocalPath {
@@ -28,26 +29,24 @@ export async function findLocalPath(o: { readonly path: string; readonly home: s
 }
 
 /**
- * The regular files below a directory, in the order of their paths.
+ * The regular files below a directory, by paths relative to it.
  *
- * @throws MeshError `invalid_path`: something in it is neither file nor directory, `too_many_files`
+ * @throws MeshError `invalid_path`: something in it is neither file nor directory, or has a name that is not text;
+ *   `too_many_files`
  */
-export async function listFiles(
-  directory: string,
-): Promise<readonly { readonly path: string; readonly relativePath: string }[]> {
+export async function listFiles(directory: string): Promise<readonly string[]> {
+  const { listTree } = await loadLibrary()
   const found: string[] = []
-  const left = [directory]
-  for (let at = left.pop(); at !== undefined; at = left.pop()) {
-    const entries = await opendir(at).catch(unreadable)
-    for await (const entry of entries) {
-      const path = join(at, entry.name)
-      if (entry.isDirectory()) left.push(path)
-      else if (entry.isFile()) found.push(path)
-      else throw refused(`It holds what is no regular file and no directory: ${relative(directory, path)}`)
-      if (found.length > sharedDirectoryFilesMax) throw new MeshError('too_many_files')
+  try {
+    for await (const { path, isFile } of listTree(directory)) {
+      if (!isFile) throw refused(`It holds what is no regular file and no directory: ${path}`)
+      if (found.push(path) > sharedDirectoryFilesMax) throw new MeshError('too_many_files')
     }
+  } catch (error) {
+    if (error instanceof MeshError) throw error
+    unreadable(error)
   }
-  return found.sort().map((path) => ({ path, relativePath: relative(directory, path).split(sep).join('/') }))
+  return found.sort()
 }
 
 /** The bytes of a regular file. What took its place meanwhile is not followed. @throws MeshError `invalid_path` */

@@ -13,7 +13,7 @@ import type { Log } from '../log.ts'
 import { PacedWork } from '../paced-work.ts'
 import type { Runtime } from '../runtime.ts'
 import type { BlobRelay } from './blob-relay.ts'
-import { Downloader } from './downloader.ts'
+import { PackageFetcher } from './package-fetcher.ts'
 import type { ShareRoom, ShareStore } from './share-store.ts'
 
 export interface ShareFetcherOptions {
@@ -32,7 +32,7 @@ export interface ShareFetcherOptions {
 
 export class ShareFetcher {
   readonly #o: ShareFetcherOptions
-  readonly #downloader: Downloader
+  readonly #packages: PackageFetcher
   readonly #work: PacedWork
   /** Of this process. */
   readonly totals = { fetched: 0, not_fetched: 0 }
@@ -43,7 +43,7 @@ export class ShareFetcher {
 
   constructor(o: ShareFetcherOptions) {
     this.#o = o
-    this.#downloader = new Downloader(o)
+    this.#packages = new PackageFetcher(o)
     const { random } = o.runtime
     this.#work = new PacedWork({ round: () => this.#round(), random, name: 'fetch', log: o.log })
   }
@@ -104,15 +104,15 @@ export class ShareFetcher {
     log.info({ share_id: shareId, peer: share.peer, size_bytes: share.sizeBytes }, 'share_fetched')
     onFetched()
     // It is here, which is what counts: nobody waits for the relay, which forgets it in the end by itself.
-    this.#downloader.acknowledge(incoming, { key, signal }).catch((error: unknown) => {
+    this.#packages.acknowledge(incoming, { key, signal }).catch((error: unknown) => {
       if (!signal.aborted) log.debug({ share_id: shareId, err: error }, 'share_not_acknowledged')
     })
     return store.use(({ shares }) => shares.find(shareId))
   }
 
-  async #download(incoming: Parameters<Downloader['fetch']>[0], key: Uint8Array) {
+  async #download(incoming: Parameters<PackageFetcher['fetch']>[0], key: Uint8Array) {
     try {
-      return await this.#downloader.fetch(incoming, { key, signal: this.#stopping.signal })
+      return await this.#packages.fetch(incoming, { key, signal: this.#stopping.signal })
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
       if (goneCodes.has(error.code)) {

@@ -2,6 +2,7 @@
  * Sharing, as it is asked for (06 §16): what is to be shared goes into the store, and a share of it is created. From the
  * answer on the share is kept, and goes out by itself.
  */
+import { join } from 'node:path'
 import type { AskedOnce, IngestedFile, Registry, Share, ShareFilter } from '@claudemesh/artifacts'
 import { type Destination, type JsonObject, MeshError } from '@claudemesh/protocol'
 import type { ShareRequest } from '@claudemesh/protocol/artifacts'
@@ -159,8 +160,8 @@ export class ShareFiles {
     const files = await listFiles(local.path)
     const packageId = await this.#fill({ name: name ?? local.name, retentionClass }, async (packageId) => {
       for (let at = 0; at < files.length; at += ingestFilesAtOnce) {
-        const drafts = files.slice(at, at + ingestFilesAtOnce).map(({ path, relativePath }) => {
-          const source = this.#o.room.within(readLocalFile(path))
+        const drafts = files.slice(at, at + ingestFilesAtOnce).map((relativePath) => {
+          const source = this.#o.room.within(readLocalFile(join(local.path, relativePath)))
           return { relativePath, mediaType, source, actor: this.#o.selfId }
         })
         const outcomes = await this.#use((registry) => registry.ingestMany(packageId, drafts))

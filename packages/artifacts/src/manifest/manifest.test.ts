@@ -1,80 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { sampleManifest } from '../../../../test/artifacts/sample-package.ts'
 import { formatContentAddress } from '../identity/content-address.ts'
 import { digestBytes } from '../identity/dual-digest.ts'
 import { contentRoot } from './content-root.ts'
 import { decodeManifest, encodeManifest, jcsManifest, manifestDigest } from './manifest.ts'
-import { compareBytes } from './manifest-checks.ts'
-import type { Manifest, ManifestFile } from './manifest-schema.ts'
+import type { Manifest } from './manifest-schema.ts'
 
 type Json = Record<string, unknown>
 
-function fileOf(relativePath: string, content: string): ManifestFile {
-  const { primary, sha256, sizeBytes } = digestBytes(Buffer.from(content))
-  return {
-    relative_path: relativePath,
-    media_type: 'text/plain',
-    size_bytes: sizeBytes,
-    digest_algorithm: primary.algorithm,
-    digest_primary: primary.hex,
-    digest_sha256: sha256.hex,
-    content_address: formatContentAddress(primary),
-    annotations: {},
-  }
-}
-
 function manifestOf(contents: Readonly<Record<string, string>>): Manifest {
-  const files = Object.entries(contents)
-    .map(([path, content]) => fileOf(path, content))
-    .sort((a, b) => compareBytes(a.relative_path, b.relative_path))
-  const sizes = new Map(files.map((file) => [file.content_address, file.size_bytes]))
-  return {
-    manifest_version: 1,
-    package: {
-      package_id: '01JD0000000000000000000000',
-      name: 'report',
-      producer: 'alice',
-      subject: null,
-      artifact_type: 'application/vnd.example.report',
-      retention_class: 'transient',
-      path_policy: 'portable',
-      created_at: 1_760_000_000_000,
-      finalized_at: 1_760_000_000_500,
-      file_count: files.length,
-      total_size_bytes: files.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
-      content_root: contentRoot(files),
-      metadata: { run: { attempts: [1, 2], ['__proto__']: 'x' } },
-      annotations: { 'com.example.note': 'hello' },
-    },
-    files,
-    storage_receipts: [...sizes]
-      .sort(([a], [b]) => compareBytes(a, b))
-      .map(([address, size]) => ({
-        content_address: address,
-        backend_id: 'local',
-        object_key: `blake3/${address.slice(7, 9)}/${address.slice(9, 11)}/${address.slice(7)}`,
-        size_bytes: size,
-        stored_at: 1_760_000_000_100,
-      })),
-    retention_summary: {
-      retention_class: 'transient',
-      default_duration_seconds: 604_800,
-      expires_at: 1_760_604_800_000,
-      held: false,
-    },
-    provenance: {
-      registry_id: '01JD0000000000000000000001',
-      actor: 'alice',
-      tool: null,
-      run_id: null,
-      repository: null,
-      commit: null,
-      environment: { CI: 'true' },
-      imported_from: null,
-      first_event_sequence: 1,
-      last_event_sequence: 5,
-    },
-  }
+  return sampleManifest(contents, { metadata: { run: { attempts: [1, 2], ['__proto__']: 'x' } } })
 }
 
 const sample = () => manifestOf({ 'a.txt': 'hello', 'b/c.txt': 'hello', 'b/é.txt': '', z: 'last' })
@@ -151,7 +87,7 @@ const refused: readonly (readonly [what: string, at: string, change: (old: unkno
   ['a path of the host', '$.storage_receipts[0].object_key', () => '/var/x', '$.storage_receipts[0].object_key'],
   ['a key that climbs', '$.storage_receipts[0].object_key', () => 'a/../b', '$.storage_receipts[0].object_key'],
   ['another class', '$.retention_summary.retention_class', () => 'x', '$.retention_summary.retention_class'],
-  ['events backwards', '$.provenance.first_event_sequence', () => 6, '$.provenance.last_event_sequence'],
+  ['events backwards', '$.provenance.first_event_sequence', () => 8, '$.provenance.last_event_sequence'],
 ]
 
 describe('a manifest that is not valid', () => {

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { MeshError } from '@claudemesh/protocol'
 import type { Pool, Session } from '@claudemesh/storage/postgres'
-import type {
-  Blob,
-  BlobKey,
-  Blobs,
-  PublishOutcome,
-  RelayTerms,
-  Reservation,
-  ReservationOutcome,
-  SpooledPart,
-  Upload,
+import {
+  type Blob,
+  type BlobKey,
+  type Blobs,
+  isLive,
+  type PublishOutcome,
+  type RelayTerms,
+  type Reservation,
+  type ReservationOutcome,
+  type SpooledPart,
+  type Upload,
 } from '../../blobs.ts'
 import { judgeReservation } from '../../judge-reservation.ts'
 import type { MemberKey } from '../../rows.ts'
@@ -170,8 +171,4 @@ async function end(session: Session, blob: rows.EndingBlob, how: 'expired' | 're
   await rows.countBlobs(session, blob.meshId, { blobs: -1, bytes: -blob.sizeBytes })
   if (blob.state !== 'stored') return
   assert.equal(await countRefs(session, blob.address, -1), 1, 'a stored blob has its object')
-}
-
-function isLive<B extends Blob>(blob: B | null): blob is B & { readonly state: 'open' | 'stored' } {
-  return blob !== null && blob.state !== 'expired'
 }

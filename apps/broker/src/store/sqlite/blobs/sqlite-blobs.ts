@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { MeshError } from '@claudemesh/protocol'
-import type {
-  Blob,
-  BlobKey,
-  Blobs,
-  PublishOutcome,
-  RelayTerms,
-  Reservation,
-  ReservationOutcome,
-  SpooledPart,
-  Upload,
+import {
+  type Blob,
+  type BlobKey,
+  type Blobs,
+  isLive,
+  type PublishOutcome,
+  type RelayTerms,
+  type Reservation,
+  type ReservationOutcome,
+  type SpooledPart,
+  type Upload,
 } from '../../blobs.ts'
 import { judgeReservation } from '../../judge-reservation.ts'
 import type { MemberKey } from '../../rows.ts'
@@ -159,8 +160,4 @@ function end(blobs: BlobStatements, blob: EndingBlob, how: 'expired' | 'removed'
   assert.equal(changes, 1, 'a blob ends once')
   blobs.count(blob.meshId, { blobs: -1, bytes: -blob.sizeBytes })
   if (blob.state === 'stored') assert.equal(blobs.countRefs(blob.address, -1), 1, 'a stored blob has its object')
-}
-
-function isLive<B extends Blob>(blob: B | null): blob is B & { readonly state: 'open' | 'stored' } {
-  return blob !== null && blob.state !== 'expired'
 }

@@ -34,7 +34,7 @@ const corruptCodes: ReadonlySet<string> = new Set<ErrorCode>([
 /** How long what was received is kept. */
 const retentionClass = 'raw-evidence'
 
-export class Downloader {
+export class PackageFetcher {
   readonly #store: ShareStore
   readonly #relay: BlobRelay
   readonly #contents: ContentFetcher
