@@ -25,6 +25,7 @@ const daemon = {
     'publish',
     'record',
     'sinks',
+    'hooks',
     'link',
     'operate',
   ],
@@ -192,7 +193,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history|sinks)|storage/src/postgres|sinks/src/settings)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history|sinks|hooks)|storage/src/postgres|sinks/src/settings)[.]ts$|^$1/$2/',
     },
   },
   {

@@ -8,6 +8,7 @@ import { MeshError } from '@claudemesh/protocol'
 import { RetentionClock } from '@claudemesh/storage'
 import { type Artifacts, composeArtifacts } from './compose/artifacts.ts'
 import { composeHistory, type RecordedHistory } from './compose/history.ts'
+import { type ComposedHooks, composeHooks } from './compose/hooks.ts'
 import { composeIdentity } from './compose/identity.ts'
 import { composeIpc } from './compose/ipc.ts'
 import { composeSinks } from './compose/sinks.ts'
@@ -51,6 +52,8 @@ export class Daemon {
   /** Set by `#build`, which the only way to a daemon goes through. */
   #verbs: Verbs | null = null
   #disk: DiskWatch | null = null
+  #hooks: ComposedHooks['hooks'] | null = null
+  #reloads: Promise<void> = Promise.resolve()
   #socket = ''
   #leave: (departure: Departure) => void = () => undefined
   /** Resolves when the daemon finds that it must leave by itself. */
@@ -109,8 +112,22 @@ export class Daemon {
     recordDeparture(this.#home.paths.lastExit, departure, this.#parts.runtime.now())
   }
 
-  /** Reads the configuration anew. One that cannot be used changes nothing and is told of in `daemon status`. */
-  reload(): void {
+  /**
+   * Reads the configuration anew, and that of the hooks. One that cannot be used changes nothing and is told of in
+   * `daemon status`.
+   */
+  reload(): Promise<void> {
+    this.#reloads = this.#reloads.then(() => this.#reload())
+    return this.#reloads
+  }
+
+  /** Answers what is being worked on, then closes everything in reverse. */
+  async close(): Promise<void> {
+    this.#log.lifecycle.info('daemon_stopping')
+    await this.#closing.run(this.#log.lifecycle)
+  }
+
+  async #reload(): Promise<void> {
     const log = this.#log.lifecycle
     try {
       const { changed, needRestart } = this.#config.reload(({ outbox }) =>
@@ -121,17 +138,12 @@ export class Daemon {
       this.#warnOfSettings()
       this.#log.setLevel(this.#config.current().log.level)
       this.#disk?.measure()
+      await this.#hooks?.load()
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
       this.#raised.raise('config_reload_failed', error.message)
       log.error({ err: error }, 'config_reload_failed')
     }
-  }
-
-  /** Answers what is being worked on, then closes everything in reverse. */
-  async close(): Promise<void> {
-    this.#log.lifecycle.info('daemon_stopping')
-    await this.#closing.run(this.#log.lifecycle)
   }
 
   async #build(): Promise<void> {
@@ -165,10 +177,11 @@ export class Daemon {
     )
     assertMaxAgeOverride(this.#config.current().outbox, verbs.terms.dedupe)
     const storage = composeStorageWatch({ ...shared, stores, history: history.store, leave: this.#leave })
+    const hooks = await this.#composeHooks(stores, verbs)
     verbs.publisher.start()
     verbs.decisionAnnouncer.start()
     history.recorder?.wake()
-    await this.#serve({ stores, artifacts, spaces, history, sinks, verbs, disk, storage, host, startedAt })
+    await this.#serve({ stores, artifacts, spaces, history, sinks, hooks, verbs, disk, storage, host, startedAt })
     verbs.reopener.start()
     verbs.sender.start()
     verbs.sharing.start()
@@ -182,6 +195,7 @@ export class Daemon {
     artifacts.upkeep.start()
     history.upkeep?.start()
     sinks.start()
+    hooks.hooks.start()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
   }
 
@@ -204,6 +218,7 @@ export class Daemon {
       config: this.#config.current,
       hostFingerprint: host.fingerprint,
       diskPressure: () => disk.pressure,
+      preSend: () => this.#hooks?.preSend ?? null,
       leave: (departure) => this.#leave(departure),
     })
     this.#verbs = verbs
@@ -218,12 +233,27 @@ export class Daemon {
     return verbs
   }
 
+  /** With what they say of themselves read, and none of them running yet. */
+  async #composeHooks(stores: Stores, { acceptSend }: Verbs): Promise<ComposedHooks> {
+    const { paths } = this.#home
+    this.#socket = settleSocketPath({ paths, runtimeDirectory: this.#config.environment.runtimeDirectory })
+    const composed = composeHooks({
+      ...{ home: this.#parts.sources.home, paths, stores, acceptSend, socket: this.#socket },
+      config: this.#config.current,
+      ...{ runtime: this.#parts.runtime, closing: this.#closing, log: this.#log.hooks },
+    })
+    this.#hooks = composed.hooks
+    await composed.hooks.load()
+    return composed
+  }
+
   async #serve(o: {
     stores: Stores
     artifacts: Artifacts
     spaces: Spaces
     history: RecordedHistory
     sinks: Sinks
+    hooks: ComposedHooks
     verbs: Verbs
     disk: DiskWatch
     storage: StorageWatch
@@ -235,7 +265,6 @@ export class Daemon {
     const token = LocalToken.open(paths.localToken, runtime)
     const files = { home: sources.home, slug: sources.mesh, paths }
     let httpPort: number | null = null
-    this.#socket = settleSocketPath({ paths, runtimeDirectory: this.#config.environment.runtimeDirectory })
     const ipc = await composeIpc({
       ...o,
       config: this.#config.current,

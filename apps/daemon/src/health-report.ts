@@ -4,6 +4,7 @@ import type { ArtifactStore } from './artifacts/artifact-store.ts'
 import type { Sharing } from './compose/shares.ts'
 import type { Events } from './events/events.ts'
 import { condition, type Health, refusal } from './health.ts'
+import type { Hooks } from './hooks/hooks.ts'
 import type { Inbox } from './inbox/inbox.ts'
 import type { DiskWatch } from './lifecycle/disk-watch.ts'
 import type { Link, LinkStatus } from './link/link.ts'
@@ -40,6 +41,7 @@ export interface HealthSources {
   readonly artifacts: ArtifactStore
   readonly spaces: Spaces
   readonly sinks: Sinks
+  readonly hooks: Hooks
   readonly sender: Sender
   readonly sharing: Pick<Sharing, 'failure' | 'totals'>
   readonly skipped: SkippedRecipients
@@ -88,7 +90,7 @@ export function reportHealth(sources: HealthSources): HealthDocument {
 
 /** Raised conditions first, then those that follow from what is so right now. */
 export function listConditions(sources: HealthSources): readonly Condition[] {
-  const { link, outbox, artifacts, sinks, spaces, sender, sharing, skipped, receiver, disk, raised } = sources
+  const { link, outbox, artifacts, sinks, hooks, spaces, sender, sharing, skipped, receiver, disk, raised } = sources
   const shareFailure = sharing.failure()
   const linkStatus = link.status()
   const { conflict } = linkStatus
@@ -106,6 +108,7 @@ export function listConditions(sources: HealthSources): readonly Condition[] {
     ...(shareFailure === null ? [] : [condition('shares_waiting', `${shareFailure.code}: ${shareFailure.message}`)]),
     ...(spaces.failure === null ? [] : [condition('spaces_down', spaces.failure.message)]),
     ...sinkConditions(sinks),
+    ...hookConditions(hooks),
     ...(pressure === 'high' ? [condition('disk_pressure_high')] : []),
     ...(pressure === 'full' ? [condition('disk_full')] : []),
   ]
@@ -122,6 +125,21 @@ function sinkConditions({ summaries }: Sinks): readonly Condition[] {
     ...(error === null ? [] : [condition('sink_failing', `${name}, ${error}`)]),
     ...(lost === 0 ? [] : [condition('sink_rows_lost', `${name}, ${lost} rows`)]),
   ])
+}
+
+function hookConditions(hooks: Hooks): readonly Condition[] {
+  return [...hooks.configured].flatMap(([name, hook]) => {
+    const { config, tally, sandboxFault } = hook
+    const waitsFor = hooks.waitsFor(hook)
+    return [
+      ...(waitsFor === null ? [] : [condition('hook_waiting', `${name}: ${waitsFor}`)]),
+      ...(sandboxFault === null || config.sandboxRequired
+        ? []
+        : [condition('hook_unconfined', `${name}: ${sandboxFault}`)]),
+      ...(tally.isFailing ? [condition('hook_failing', `${name}, ${tally.failures} times in a row`)] : []),
+      ...(tally.missed === 0 ? [] : [condition('hook_events_missed', `${name}, at most ${tally.missed}`)]),
+    ]
+  })
 }
 
 /** Of a link that is not open. */

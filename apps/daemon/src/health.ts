@@ -146,6 +146,27 @@ export const conditions = {
     text: 'Rows were deleted before a sink had exported them',
     remedy: 'Raise [history] cap_days or cap_bytes; what is gone is gone',
   },
+  hook_waiting: {
+    severity: 'warning',
+    text: 'A hook cannot run; what it is for waits',
+    remedy: 'Mend what is named; `claudemesh daemon hooks list` shows every hook',
+  },
+  hook_unconfined: {
+    severity: 'warning',
+    text: 'The sandbox that a hook asks for does not work on this machine',
+    remedy:
+      'Install it, or set `sandbox_required = true` in its section of hooks.toml, so that the hook waits rather than run without it',
+  },
+  hook_failing: {
+    severity: 'warning',
+    text: 'A hook fails',
+    remedy: '`claudemesh daemon hooks list` shows how its last run ended and what it wrote',
+  },
+  hook_events_missed: {
+    severity: 'info',
+    text: 'Events were removed before a hook had been given them',
+    remedy: 'Make the hook faster, or let it run several times at once: `parallel` in its section of hooks.toml',
+  },
   config_reload_failed: {
     severity: 'warning',
     text: 'The configuration was changed and cannot be used; the former one stays in force',

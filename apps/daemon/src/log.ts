@@ -25,6 +25,7 @@ export interface DaemonLog {
   readonly artifacts: Log
   readonly shares: Log
   readonly spaces: Log
+  readonly hooks: Log
   setLevel(level: LogLevel): void
 }
 
@@ -71,6 +72,7 @@ export function openLog(o: { level: LogLevel; destination: pino.DestinationStrea
     artifacts: root.child({ subsystem: 'artifacts' }),
     shares: root.child({ subsystem: 'shares' }),
     spaces: root.child({ subsystem: 'spaces' }),
+    hooks: root.child({ subsystem: 'hooks' }),
   }
   return {
     root,

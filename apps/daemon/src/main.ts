@@ -53,7 +53,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   }
   const supervisor = new Supervisor({ terms, socket: daemon.socket, log: daemon.log.lifecycle })
   supervisor.ready()
-  process.on('SIGHUP', () => daemon.reload())
+  process.on('SIGHUP', () => void daemon.reload())
   process.once('uncaughtException', (error) => abandon(daemon, error))
   setTimeout(collectWhatStartingLeft, restAfterStartMs).unref()
   const departure = await Promise.race([stop, daemon.left])

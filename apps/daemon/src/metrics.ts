@@ -3,9 +3,11 @@
  * nothing is counted by a timer, so that a daemon at rest is at rest.
  */
 import type { ErrorCode } from '@claudemesh/protocol'
-import { Counter, Gauge, Registry } from 'prom-client'
+import { Counter, Registry } from 'prom-client'
 import { type HealthSources, listConditions } from './health-report.ts'
+import { declareHooks } from './hook-metrics.ts'
 import type { RouteCounts } from './ipc/route-counts.ts'
+import { declare, declareTotal, type Reading } from './metric-forms.ts'
 import type { Sinks } from './sinks/sinks.ts'
 
 export interface MetricSources extends HealthSources {
@@ -13,6 +15,8 @@ export interface MetricSources extends HealthSources {
   readonly inflight: () => { readonly unix: number; readonly tcp: number }
   readonly eventStreams: () => number
   readonly logLinesDropped: () => number
+  /** Requests of hooks that asked for more than their token is for. */
+  readonly hookRequestsRefused: () => number
 }
 
 export class Metrics {
@@ -34,6 +38,7 @@ export class Metrics {
     declareDisk(this.#registry, sources)
     declareSpaces(this.#registry, sources)
     declareSinks(this.#registry, sources)
+    declareHooks(this.#registry, sources)
   }
 
   countProblem(code: ErrorCode): void {
@@ -52,47 +57,6 @@ export class Metrics {
 const bytesPerKibibyte = 1024
 const microsecondsPerSecond = 1_000_000
 const msPerSecond = 1000
-
-type Reading = number | readonly (readonly [labels: Record<string, string>, value: number])[]
-
-interface Declaration {
-  readonly name: string
-  readonly help: string
-  readonly labels?: string[]
-  readonly read: () => Reading
-}
-
-/** A value that goes up and down, read when it is asked for. */
-function declare(registry: Registry, o: Declaration): void {
-  new Gauge({
-    name: `cm_daemon_${o.name}`,
-    help: o.help,
-    labelNames: o.labels ?? [],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const [labels, value] of toSamples(o.read())) this.set(labels, value)
-    },
-  })
-}
-
-/** A value that only grows while the process lives, counted elsewhere and read when it is asked for. */
-function declareTotal(registry: Registry, o: Declaration): void {
-  new Counter({
-    name: `cm_daemon_${o.name}_total`,
-    help: o.help,
-    labelNames: o.labels ?? [],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const [labels, value] of toSamples(o.read())) this.inc(labels, value)
-    },
-  })
-}
-
-function toSamples(reading: Reading): readonly (readonly [Record<string, string>, number])[] {
-  return typeof reading === 'number' ? [[{}, reading]] : reading
-}
 
 function declareProcess(registry: Registry, sources: MetricSources): void {
   const { version, startedAt } = sources

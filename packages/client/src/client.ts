@@ -51,6 +51,7 @@ import { discoverEndpoint } from './discover.ts'
 import { type EventsOptions, followEvents } from './events.ts'
 import { Files } from './files.ts'
 import { History } from './history.ts'
+import { Hooks } from './hooks.ts'
 import { eachRow } from './pages.ts'
 import { createIdSource, daemonPaths } from './protocol.ts'
 import { Queues } from './queues.ts'
@@ -74,6 +75,8 @@ export class MeshClient {
   readonly #transport: Transport
   readonly #runtime: ClientRuntime
   readonly #sending: Sending
+  /** Executables that events fire. */
+  readonly hooks: Hooks
   /** Exports of the history. */
   readonly sinks: Sinks
   /** Work queues. */
@@ -97,6 +100,7 @@ export class MeshClient {
     })
     const nextId = createIdSource(() => this.#runtime.now())
     this.#sending = new Sending(this.#transport, nextId)
+    this.hooks = new Hooks(this.#transport)
     this.sinks = new Sinks(this.#transport)
     this.queues = new Queues(this.#transport)
     this.history = new History(this.#transport)

@@ -2,6 +2,7 @@ import { artifactErrors } from './artifact-errors.ts'
 import { blobErrors } from './blob-errors.ts'
 import { decisionErrors } from './decision-errors.ts'
 import { historyErrors } from './history-errors.ts'
+import { hookErrors } from './hook-errors.ts'
 import { sinkErrors } from './sink-errors.ts'
 
 /**
@@ -507,6 +508,7 @@ const definitions = {
   ...historyErrors,
   ...blobErrors,
   ...sinkErrors,
+  ...hookErrors,
 } as const satisfies Record<string, ErrorDefinition>
 
 /** A stable error code, the `code` member of every problem document. */

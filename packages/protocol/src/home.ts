@@ -56,6 +56,8 @@ export interface DaemonPaths {
   readonly spaces: string
   readonly spacesRepository: string
   readonly sinks: string
+  /** Executables that events fire, and their hooks.toml. */
+  readonly hooks: string
   readonly log: string
   /** Why the daemon left the last time, when it left for a reason that a person should know. */
   readonly lastExit: string
@@ -119,6 +121,7 @@ export function daemonPaths(home: string, slug: string): DaemonPaths {
     spaces: `${directory}/spaces`,
     spacesRepository: `${directory}/spaces/decisions.git`,
     sinks: `${directory}/sinks`,
+    hooks: `${directory}/hooks`,
     log: `${directory}/daemon.log`,
     lastExit: `${directory}/last-exit.json`,
     retentionClock: `${directory}/retention-clock`,

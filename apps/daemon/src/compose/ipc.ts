@@ -10,6 +10,7 @@ import { eventRoutes } from '../ipc/routes/events.ts'
 import { fileRoutes } from '../ipc/routes/files.ts'
 import { healthRoutes } from '../ipc/routes/health.ts'
 import { historyRoutes } from '../ipc/routes/history.ts'
+import { hookRoutes } from '../ipc/routes/hooks.ts'
 import { type IdentityOperations, identityRoutes } from '../ipc/routes/identity.ts'
 import { inboxRoutes } from '../ipc/routes/inbox.ts'
 import { messageRoutes } from '../ipc/routes/messages.ts'
@@ -34,6 +35,7 @@ import type { DecisionKeys } from '../spaces/signatures.ts'
 import type { Spaces } from '../spaces/spaces.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { RecordedHistory } from './history.ts'
+import type { ComposedHooks } from './hooks.ts'
 import type { Verbs } from './verbs.ts'
 
 export interface IpcParts {
@@ -49,6 +51,7 @@ export interface IpcParts {
   readonly spaces: Spaces
   readonly history: RecordedHistory
   readonly sinks: Sinks
+  readonly hooks: ComposedHooks
   readonly verbs: Verbs
   readonly disk: DiskWatch
   readonly raised: Health
@@ -76,6 +79,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
     inflight: () => ipc.inflight,
     eventStreams: () => streams.count,
     logLinesDropped: parts.logLinesDropped,
+    hookRequestsRefused: () => parts.hooks.door.refused,
   })
   const { reconcile } = directory
   const ipc = await IpcServer.create({
@@ -113,6 +117,7 @@ export async function composeIpc(parts: IpcParts): Promise<IpcServer> {
       eventRoutes({ streams }),
       historyRoutes({ ...parts.history, members, mesh: stores.identity.slug }),
       sinkRoutes({ sinks: parts.sinks }),
+      hookRoutes(parts.hooks),
       artifactRoutes({ ...parts.artifacts, actor: memberId, signer: packageSigner(stores), stopping }),
       spaceRoutes({ ...spaceOptions(parts), streams }),
       fileRoutes({ ...verbs.sharing, store: parts.artifacts.store }),
@@ -171,6 +176,7 @@ function healthSources(parts: IpcParts): HealthSources {
     artifacts: parts.artifacts.store,
     spaces: parts.spaces,
     sinks: parts.sinks,
+    hooks: parts.hooks.hooks,
     disk: parts.disk,
     raised: parts.raised,
     runtime: parts.runtime,

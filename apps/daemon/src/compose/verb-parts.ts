@@ -6,6 +6,7 @@ import type { Stores } from '../lifecycle/open-stores.ts'
 import type { DaemonLog } from '../log.ts'
 import type { Recorder } from '../record/recorder.ts'
 import type { Runtime } from '../runtime.ts'
+import type { AcceptSendOptions } from '../send/accept-send.ts'
 import type { Spaces } from '../spaces/spaces.ts'
 import type { Artifacts } from './artifacts.ts'
 
@@ -19,6 +20,7 @@ export interface VerbParts {
   readonly spaces: Spaces
   /** Null when there is no history. */
   readonly recorder: Pick<Recorder, 'wake'> | null
+  readonly preSend: AcceptSendOptions['preSend']
   readonly hostFingerprint: string
   readonly runtime: Runtime
   readonly log: DaemonLog

@@ -67,7 +67,7 @@ export function composeVerbs(parts: VerbParts): Verbs {
     runtime,
     wake: () => wakeAll(sender, parts.recorder),
   }
-  const acceptSend = new AcceptSend(sending)
+  const acceptSend = new AcceptSend({ ...sending, preSend: parts.preSend })
   const sharing = composeSharing(parts, { request, terms, directory, recipients, acceptSend })
   const deciding = composeDeciding(parts, { request, seal, recipients, directory, terms, sender })
   return {

@@ -120,6 +120,16 @@ const settings = {
       warn: (value) => (value === 'refuse' ? null : 'a copy of this home on another host is not refused'),
     },
   },
+  hooks: {
+    enabled: {
+      form: { type: 'choice', choices: ['auto', 'on', 'off'] },
+      reload: true,
+      default: 'auto',
+      describe: 'run the hooks that hooks/hooks.toml names; auto: not in CI',
+      warn: (value, environment) =>
+        value === 'on' && environment === 'ci' ? 'hooks run in a CI job, where they are off by default' : null,
+    },
+  },
   ...artifactSettings,
   ...spaceSettings,
   ...historySettings,

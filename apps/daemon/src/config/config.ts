@@ -44,6 +44,10 @@ export interface DaemonConfig {
   readonly artifacts: ArtifactConfig
   readonly spaces: SpaceConfig
   readonly history: HistoryConfig
+  readonly hooks: {
+    /** Whether they run; `auto` is already decided. */
+    readonly enabled: boolean
+  }
   readonly clone: { readonly policy: 'refuse' | 'warn' | 'allow' }
   readonly sinks: readonly SinkConfig[]
   readonly fleet: FleetConfig
@@ -182,6 +186,7 @@ function environmentKind(env: Readonly<Record<string, string | undefined>>): Env
 function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKind): Omit<DaemonConfig, 'sinks'> {
   const get = <T extends SettingValue>(name: string) => value.get(name) as T
   const tcp = get<'auto' | 'on' | 'off'>('ipc.tcp')
+  const hooks = get<'auto' | 'on' | 'off'>('hooks.enabled')
   return {
     broker: Object.freeze({ url: get<string | null>('broker.url') }),
     ipc: Object.freeze({
@@ -202,6 +207,7 @@ function toConfig(value: ReadonlyMap<string, SettingValue>, kind: EnvironmentKin
     artifacts: toArtifactConfig(value),
     spaces: toSpaceConfig(value),
     history: toHistoryConfig(value),
+    hooks: Object.freeze({ enabled: hooks === 'auto' ? kind !== 'ci' : hooks === 'on' }),
     clone: Object.freeze({ policy: get<'refuse' | 'warn' | 'allow'>('clone.policy') }),
     fleet: toFleetConfig(value),
     log: Object.freeze({ level: get<LogLevel>('log.level') }),

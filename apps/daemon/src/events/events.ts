@@ -38,7 +38,7 @@ export interface NewEvent {
 
 /** A source and how far it has been turned into events. */
 export interface SourceCursor extends CursorPosition {
-  readonly source: 'inbox' | 'outbox' | 'shares' | `space:${string}`
+  readonly source: 'inbox' | 'outbox' | 'shares' | `space:${string}` | `hook:${string}`
 }
 
 export interface EventBounds {
@@ -166,6 +166,12 @@ export class Events {
 
   cursor(source: SourceCursor['source']): CursorPosition | null {
     return this.#statements.cursor(source)
+  }
+
+  /** Forgets how far each source of a prefix was, but those that are named. */
+  forgetSources(prefix: 'hook:', kept: readonly string[]): void {
+    const sources = kept.map((name) => `${prefix}${name}`)
+    immediate(this.#db, () => this.#statements.forgetCursors(prefix, sources))
   }
 
   /** Calls back after each commit that added events. @returns what ends it */

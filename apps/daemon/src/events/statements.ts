@@ -38,6 +38,7 @@ export class EventStatements {
   readonly #startAbove: Statement
   readonly #cursor: Statement
   readonly #saveCursor: Statement
+  readonly #forgetCursors: Statement
   readonly #state: Statement
   readonly #createState: Statement
   readonly #oldest: Statement
@@ -61,6 +62,9 @@ export class EventStatements {
       INSERT INTO cursor (source, generation, position) VALUES (:source, :generation, :position)
       ON CONFLICT (source) DO UPDATE SET generation = excluded.generation, position = excluded.position
       WHERE excluded.generation <> cursor.generation OR excluded.position >= cursor.position`)
+    this.#forgetCursors = db.prepare(`
+      DELETE FROM cursor
+      WHERE substr(source, 1, length(:prefix)) = :prefix AND source NOT IN (SELECT value FROM json_each(:kept))`)
     this.#state = db.prepare(`
       SELECT rebuilt_at AS rebuiltAt, reserved_id AS reservedId, start_id AS startId FROM events_state WHERE id = 1`)
     this.#createState = db.prepare(`INSERT INTO events_state (id, rebuilt_at) VALUES (1, ?)`)
@@ -114,6 +118,10 @@ export class EventStatements {
   saveCursor(source: string, to: CursorPosition): void {
     const { changes } = this.#saveCursor.run({ source, ...to })
     if (changes !== 1) throw new Error(`the event cursor of ${source} would move back to ${to.position}`)
+  }
+
+  forgetCursors(prefix: string, kept: readonly string[]): void {
+    this.#forgetCursors.run({ prefix, kept: JSON.stringify(kept) })
   }
 
   state(): EventsState | null {

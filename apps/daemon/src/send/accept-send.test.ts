@@ -3,7 +3,7 @@ import type { DiskPressure } from '@claudemesh/storage'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { acceptedBy, claimAll, type OpenOutbox, refusalOf, temporaryOutbox } from '../../../../test/support/outbox.ts'
 import { messageBytesMax } from '../limits.ts'
-import { AcceptSend } from './accept-send.ts'
+import { AcceptSend, type AcceptSendOptions } from './accept-send.ts'
 import type { SendAnswer } from './accept-table.ts'
 import type { MemberFacts, MemberLookup } from './resolve.ts'
 
@@ -34,6 +34,7 @@ let accept: AcceptSend
 let pressure: DiskPressure
 let inlineBytes: number
 let refresh: () => Promise<void>
+let preSend: ReturnType<AcceptSendOptions['preSend']>
 let wakes: number
 let refreshes: number
 
@@ -45,6 +46,7 @@ beforeEach(async () => {
   directory.members = [member(alice, 'alice'), member(bob, 'bob')]
   directory.topicNames = ['news']
   pressure = 'ok'
+  preSend = null
   inlineBytes = 1_024
   wakes = 0
   refreshes = 0
@@ -58,6 +60,7 @@ beforeEach(async () => {
     },
     inlineBytes: () => inlineBytes,
     diskPressure: () => pressure,
+    preSend: () => preSend,
     runtime: opened.runtime,
     wake: () => {
       wakes += 1
@@ -346,6 +349,33 @@ describe('a retry is answered by the table although', () => {
     await post({}, 'k')
     expect(await problemOf(post({ to: '@nobody' }, 'k'))).toMatchObject({ code: 'recipient_unknown' })
     expect(opened.outbox.getByClientMessageId('k')?.status).toBe('pending')
+  })
+})
+
+describe('where somebody is to be asked before', () => {
+  const asked: unknown[] = []
+  beforeEach(() => {
+    asked.length = 0
+    preSend = async ({ request, destination }) => {
+      asked.push([request.message, destination.ref])
+      if (request.message === 'no') throw new MeshError('pre_send_refused')
+    }
+  })
+
+  it('a new send is asked about once, and its retries are not', async () => {
+    for (let times = 0; times < 3; times += 1) await post({ message: 'yes', client_message_id: 'k' })
+    expect(asked).toEqual([['yes', bob]])
+  })
+
+  it('what is refused stores nothing and leaves its id free', async () => {
+    expect(await problemOf(post({ message: 'no', client_message_id: 'k' }))).toMatchObject({ code: 'pre_send_refused' })
+    expect([opened.outbox.getByClientMessageId('k'), wakes]).toEqual([null, 0])
+    expect(await post({ message: 'yes', client_message_id: 'k' })).toMatchObject({ httpStatus: 202 })
+  })
+
+  it('what is wrong in itself is not asked about', async () => {
+    await problemOf(post({ to: '@nobody', message: 'yes' }))
+    expect(asked).toEqual([])
   })
 })
 

@@ -5,11 +5,19 @@
  * 2. A fault of the moment (a name that leads nowhere now, a message larger than the broker takes now, a full disk) is
  *    an error only while the id has no row. A retry of what was accepted earlier gets the answer of the table, whatever
  *    has changed since: the caller asks what became of its send, and that is known.
- * 3. The answer is given after the commit, and a 2xx means that the row is on the disk.
+ * 3. Where there is a hook `pre-send`, it is asked about what is new, and about nothing else.
+ * 4. The answer is given after the commit, and a 2xx means that the row is on the disk.
  *
  * Authentication, the schema and the bound on requests in flight are the route's.
  */
-import type { MeshError, SendRequest, SharedFiles, TopicPostRequest, TraceContext } from '@claudemesh/protocol'
+import type {
+  Destination,
+  MeshError,
+  SendRequest,
+  SharedFiles,
+  TopicPostRequest,
+  TraceContext,
+} from '@claudemesh/protocol'
 import type { DiskPressure } from '@claudemesh/storage'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
@@ -28,6 +36,8 @@ export interface AcceptSendOptions {
   readonly inlineBytes: () => number
   readonly diskPressure: () => DiskPressure
   readonly runtime: Runtime
+  /** Asks somebody whether a new send may be accepted, and throws where it may not; null: nobody is to be asked. */
+  readonly preSend: () => ((send: { request: SendRequest; destination: Destination }) => Promise<void>) | null
   /** Tells the sender that there is something to send. */
   readonly wake: () => void
 }
@@ -35,6 +45,7 @@ export interface AcceptSendOptions {
 export class AcceptSend {
   readonly #outbox: Outbox
   readonly #preparation: SendPreparation
+  readonly #preSend: AcceptSendOptions['preSend']
   readonly #runtime: Runtime
   readonly #wake: () => void
   readonly #waits: StateWaits
@@ -42,6 +53,7 @@ export class AcceptSend {
   constructor(o: AcceptSendOptions) {
     this.#outbox = o.outbox
     this.#preparation = new SendPreparation(o)
+    this.#preSend = o.preSend
     this.#runtime = o.runtime
     this.#wake = o.wake
     this.#waits = new StateWaits(o.outbox)
@@ -100,6 +112,10 @@ export class AcceptSend {
     const fault = prepared.sizeFault ?? this.#preparation.findDiskFault() ?? (resolution.ok ? null : resolution.fault)
     if (fault !== null || !resolution.ok) return this.#answerDespite(fault, chosenId, prepared)
 
+    const preSend = this.#preSend()
+    if (preSend !== null && !this.#isAccepted(chosenId)) {
+      await preSend({ request, destination: resolution.names.destination })
+    }
     const draft = buildDraft({
       content,
       named,
@@ -111,6 +127,10 @@ export class AcceptSend {
     const outcome = await this.#outbox.accept(draft)
     if (outcome.inserted) this.#wake()
     return answerAccept(outcome, draft.requestFingerprint, (id) => this.#outbox.receipts(id))
+  }
+
+  #isAccepted(chosenId: string | null): boolean {
+    return chosenId !== null && this.#outbox.getByClientMessageId(chosenId) !== null
   }
 
   /** Answers a retry of an accepted send although a new one could not be accepted now; throws the fault otherwise. */

@@ -51,6 +51,7 @@ const finalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'object_corrupt',
   'size_mismatch',
   'share_expired',
+  'pre_send_refused',
   'blob_too_large',
 ])
 

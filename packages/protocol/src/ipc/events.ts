@@ -21,6 +21,8 @@ export const eventTypes = [
   'sink_recovered',
   'sink_stopped',
   'sink_rows_lost',
+  'daemon_start',
+  'hook_executed',
 ] as const
 /** What happened; `resync` beside these says that events were missed and state must be read anew. */
 export type EventType = (typeof eventTypes)[number]
