@@ -160,6 +160,7 @@ describe('a hook', () => {
     )
     const { conditions } = (await bob.health()) as Health
     expect(conditions.find(({ code }) => code === 'hook_waiting')?.text).toContain('on-dm')
+    expect(bob.running.output).toContain('hook_waits')
     writeHook(hooks, 'on-dm', keeping())
     await configure('[on-dm]')
     expect((await seenBy('on-dm', 1))[0]?.data).toMatchObject({ message: 'waits' })

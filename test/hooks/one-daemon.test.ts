@@ -56,7 +56,9 @@ describe('hooks', () => {
     const { host, hooks, start } = homeWith({ 'on-startup': 'echo >> starts', 'hooks.toml': 'no toml' })
     const daemon = await start({ env: { CI: 'true' } })
     expect(await list(daemon)).toMatchObject({ enabled: false, hooks: [] })
-    expect((await daemon.post('/v1/hooks/on-startup/test')).json).toMatchObject({ code: 'hook_unknown' })
+    expect((await daemon.post('/v1/hooks/on-startup/test')).json).toMatchObject({
+      ...{ code: 'hook_unknown', detail: 'hooks are off: [hooks] enabled' },
+    })
     await daemon.close()
     expect(existsSync(join(hooks, 'starts'))).toBe(false)
     expect(existsSync(join(host.paths.directory, 'hook'))).toBe(false)

@@ -192,6 +192,7 @@ export class Delivery {
   }
 
   #restFor(reason: string): void {
+    if (this.#isOpen && this.#waitsFor !== reason) this.#o.log.warn({ hook: this.#o.hook, reason }, 'hook_waits')
     this.#waitsFor = reason
     if (!this.#isOpen) return
     this.#endRest()

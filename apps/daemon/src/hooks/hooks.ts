@@ -143,7 +143,11 @@ export class Hooks {
    */
   async test(name: string): Promise<HookTestAnswer> {
     const hook = this.#hooks.get(name)
-    if (hook === undefined) throw new MeshError('hook_unknown', { detail: `hooks.toml has no section [${name}]` })
+    if (hook === undefined) {
+      const isOff = !this.#o.enabled()
+      const detail = isOff ? 'hooks are off: [hooks] enabled' : `hooks.toml has no section [${name}]`
+      throw new MeshError('hook_unknown', { detail })
+    }
     const { runtime, memberId, mesh } = this.#o
     const event = sampleEvent(name, { at: runtime.now(), self: { id: memberId, name: this.#o.name } })
     const input = { hook: name, event: event.type, event_id: null, at: event.at, mesh, data: event.data }
