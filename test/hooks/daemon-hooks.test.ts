@@ -236,7 +236,7 @@ describe('a reply', () => {
     expect(run).toMatchObject({ result: 'ok', reply: 'sent' })
   })
 
-  test('is not sent where it is not allowed, where the hook fails, or to an answer of a hook', async () => {
+  test('is not sent where it is not allowed, where the hook fails or is late, or to an answer of a hook', async () => {
     const before = (await alice.inbox()).length
     writeHook(hooks, 'on-dm', replying('unasked'))
     await configure('[on-dm]')
@@ -245,6 +245,10 @@ describe('a reply', () => {
     writeHook(hooks, 'on-message', `${replying('failed')}; exit 1`)
     await configure('[on-message]\nallow_reply = true')
     expect(await runAfter('on-message', () => send('two'))).toMatchObject({ result: 'failed', reply: 'none' })
+    writeHook(hooks, 'on-mention', `trap 'echo "{\\"reply\\":\\"late\\"}"; exit 0' TERM; sleep 60 & wait`)
+    await configure('[on-mention]\nallow_reply = true\ntimeout_seconds = 1')
+    const mention = () => alice.send({ to: '@bob', message: 'late', mentions: ['@bob'] })
+    expect(await runAfter('on-mention', mention)).toMatchObject({ result: 'timeout', exit_code: 0, reply: 'none' })
     await configure('[on-dm]\nallow_reply = true')
     const run = await runAfter('on-dm', () => send('three', { auto_reply: true }))
     expect(run).toMatchObject({ result: 'ok', reply: 'suppressed' })

@@ -52,7 +52,8 @@ async function answer(
   { subject, end, signal }: { readonly subject: Subject; readonly end: ProcessEnd; readonly signal: AbortSignal },
   { accept, log }: GiveOptions,
 ): Promise<ReplyResult | null> {
-  const text = allowReply && end.exitCode === 0 ? readReply(end) : null
+  const isWhole = end.exitCode === 0 && end.ended === 'by_itself'
+  const text = allowReply && isWhole ? readReply(end) : null
   if (text === null) return 'none'
   const { answerTo } = subject
   if (answerTo === null) return 'refused'

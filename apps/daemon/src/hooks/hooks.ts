@@ -51,6 +51,7 @@ export class Hooks {
   readonly #stopping = new AbortController()
   readonly #hooks = new Map<string, ConfiguredHook>()
   #isStarted = false
+  #hasEndedLeftBehind = false
   #first = 0
   #turn: NodeJS.Immediate | null = null
   #unsubscribe: () => void = () => undefined
@@ -71,6 +72,7 @@ export class Hooks {
     if (enabled()) ensurePrivateDirectory(directory)
     const configs = enabled() ? await readHooksFile(`${directory}/hooks.toml`) : []
     const names = configs.map(({ name }) => name)
+    if (names.length > 0) this.#endLeftBehind()
     for (const [name, { delivery }] of this.#hooks) {
       if (names.includes(name)) continue
       this.#hooks.delete(name)
@@ -80,18 +82,15 @@ export class Hooks {
     for (const config of configs) this.#take(config)
     this.#pool.reserve(this.#hooks.has(preSendName))
     if (configs.some(({ capabilities }) => capabilities.length > 0)) await door.open()
+    else await door.close()
     this.#sandboxes.forget()
     for (const hook of this.#hooks.values()) void this.#lookAtSandbox(hook)
     if (this.#isStarted) this.#open()
   }
 
-  /** Gives what waits to its hooks from now on, and ends what those of a daemon that was killed have left. */
+  /** Gives what waits to its hooks from now on. */
   start(): void {
     this.#isStarted = true
-    if (this.#hooks.size > 0) {
-      const ended = endLeftBehind(this.#o.daemonDirectory)
-      if (ended > 0) this.#o.log.warn({ processes: ended }, 'hooks_left_behind_ended')
-    }
     this.#open()
     this.#tell({ type: 'daemon_start', data: {} })
   }
@@ -162,6 +161,14 @@ export class Hooks {
     } finally {
       this.#pool.leave()
     }
+  }
+
+  /** Before the first process of this one: it could not be told from what a daemon that was killed has left. */
+  #endLeftBehind(): void {
+    if (this.#hasEndedLeftBehind) return
+    this.#hasEndedLeftBehind = true
+    const ended = endLeftBehind(this.#o.daemonDirectory)
+    if (ended > 0) this.#o.log.warn({ processes: ended }, 'hooks_left_behind_ended')
   }
 
   #take(config: HookConfig): void {
