@@ -82,6 +82,7 @@ describe('a home with damaged stores', { timeout: 120_000 }, () => {
       ['members', 'sound'],
       ['events', 'sound'],
       ['artifacts', 'missing'],
+      ['spaces', 'missing'],
     ])
     await bob.start()
   })

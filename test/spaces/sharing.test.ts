@@ -2,6 +2,8 @@
  * Members that share spaces (07 §4): one line of decisions for all of them, whoever decides and whoever is there. One mesh for all
  * of these, and a space for each.
  */
+import { readdirSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { git } from '../decisions/git-repository.ts'
@@ -117,6 +119,21 @@ describe('a space that members share', () => {
     ann.running.signal('SIGCONT')
     expect((await asleep).json).toMatchObject({ events: [{ seq: 3 }] })
     expect(await agreeOn(everybody, 3)).toEqual(['ann/before', 'bob/meanwhile', 'ann/asked-asleep'])
+  }, 60_000)
+
+  test('gets what is missing in a damaged repository, once what can be read of it was recovered, from its members', async () => {
+    const { ann, bob, cy, everybody, decideSurely, agreeOn } = await sharedSpace('recovered')
+    for (const [place, member] of [ann, bob, ann].entries()) await decideSurely(member, `key-${place}`)
+    const before = await agreeOn(everybody, 3)
+    ann.cli(['daemon', 'stop'])
+    await ann.running.ended
+    const packs = join(ann.paths.spacesRepository, 'objects', 'pack')
+    for (const name of readdirSync(packs)) truncateSync(join(packs, name), 10)
+    expect(ann.run(['daemon', 'recover']).status).toBe(65)
+    expect(ann.cli(['daemon', 'recover', '--confirm'])).toContain('spaces: damaged')
+    await start(ann)
+    await decideSurely(bob, 'meanwhile')
+    expect(await agreeOn([ann, bob, cy], 4)).toEqual([...before, 'bob/meanwhile'])
   }, 60_000)
 
   test('waits for the broker: nothing is decided without it, and everything once when it is back', async () => {

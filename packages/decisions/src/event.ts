@@ -32,9 +32,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const spaceNameRegExp = new RegExp(spaceNamePattern)
 const validators = new Map<object, Validator>()
 
+export function isSpaceName(space: unknown): space is string {
+  return typeof space === 'string' && spaceNameRegExp.test(space)
+}
+
 /** @throws MeshError `invalid_space` */
 export function checkSpaceName(space: string): void {
-  if (typeof space === 'string' && spaceNameRegExp.test(space)) return
+  if (isSpaceName(space)) return
   throw new MeshError('invalid_space', { detail: `${JSON.stringify(space)} is no name of a space.` })
 }
 

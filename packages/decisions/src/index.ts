@@ -16,6 +16,7 @@ export { GitDecisionLog, type GitDecisionLogOptions } from './git/git-decision-l
 export type { HeldLease, Lease, LeaseRecord } from './git/leases.ts'
 export type { AppendPlan, PlannedAppend } from './git/plan-appends.ts'
 export { diverged, type Place, type Proposal, type Proposals } from './git/proposals.ts'
+export { findRepositoryFaults, type SalvagedSpace, salvageRepository } from './git/salvage.ts'
 export { SharedDecisionLog, type SharedDecisionLogOptions } from './git/shared-decision-log.ts'
 export { exportJsonl, type Imported, importJsonl } from './jsonl.ts'
 export { MemoryDecisionLog } from './memory-decision-log.ts'

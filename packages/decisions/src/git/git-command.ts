@@ -49,17 +49,21 @@ export function startGit(
 /**
  * Runs one command to its end.
  *
- * @param signal ends it early
+ * @param o `signal` ends it early; `input`: what it reads
  * @throws MeshError `git_missing`; what the signal was aborted with
  */
-export function runGit(repository: string, args: readonly string[], signal?: AbortSignal): Promise<GitOutcome> {
+export function runGit(
+  repository: string,
+  args: readonly string[],
+  { signal, input }: { readonly signal?: AbortSignal | undefined; readonly input?: Buffer } = {},
+): Promise<GitOutcome> {
   const child = startGit(repository, args, signal)
   const stdout: Buffer[] = []
   const stderr = collectStderr(child)
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
   // A command that ends before it has read everything says so by its code.
   child.stdin.on('error', () => undefined)
-  child.stdin.end()
+  child.stdin.end(input)
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(signal?.aborted === true ? signal.reason : startFailure(error)))
     child.once('close', (code) => resolve({ code, stdout: Buffer.concat(stdout), stderr: stderr() }))

@@ -44,7 +44,7 @@ export async function pushSpaces(
   await checkRemote(repository, remote)
   const { directory } = repository
   const refspec = `${spaceRefPrefix}*:${spaceRefPrefix}*`
-  const { code, stdout, stderr } = await runGit(directory, ['push', '--porcelain', remote, refspec], signal)
+  const { code, stdout, stderr } = await runGit(directory, ['push', '--porcelain', remote, refspec], { signal })
   const lines = stdout.toString('utf8').split('\n')
   const pushed = lines.flatMap((line): readonly PushedSpace[] => {
     const [, flag = '', space] = /^([ +*=!-])\t[^:\t]*:refs\/heads\/spaces\/([^\t]+)\t/.exec(line) ?? []
@@ -105,7 +105,7 @@ async function fetchSpaces(
   const refspec = `+${spaceRefPrefix}*:${fetchedPrefix}*`
   // As a pack, however few they are: then there is one directory to sync.
   const command = ['-c', 'fetch.unpackLimit=1', 'fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head']
-  const fetched = await runGit(directory, [...command, remote, refspec], signal)
+  const fetched = await runGit(directory, [...command, remote, refspec], { signal })
   if (fetched.code !== 0) throw remoteFailure(remote, fetched.stderr)
   syncDirectory(join(directory, 'objects', 'pack'))
   return listRefs(repository, fetchedPrefix)

@@ -27,6 +27,8 @@ export interface RecoverableStore {
   readonly remedy: Remedy
   /** What the daemon does about what is lost, or what a person can do. */
   readonly afterwards: string
+  /** What is wrong with one whose path is no database. Nothing is written. */
+  findFaults?(): Promise<readonly string[]>
   /** Whether what belongs to the file is there though the file is not; no, unless said otherwise. */
   isMissed?(): Promise<boolean>
   /** @returns what was read of `path` into the new database `to` */
@@ -52,10 +54,12 @@ export interface Place {
   readonly paths: DaemonPaths
   /** Null: on a server. */
   readonly artifacts: RecoverableStore | null
+  /** Null: where other daemons use it too. */
+  readonly spaces: RecoverableStore | null
 }
 
-/** The stores whose files are databases, in the order in which a daemon opens them. */
-export function storesOf({ paths, artifacts }: Place): readonly RecoverableStore[] {
+/** All of them, in the order in which a daemon opens them. */
+export function storesOf({ paths, artifacts, spaces }: Place): readonly RecoverableStore[] {
   return [
     salvageable({
       name: 'outbox',
@@ -86,15 +90,22 @@ export function storesOf({ paths, artifacts }: Place): readonly RecoverableStore
       afterwards: 'readers of events are told to read the stores anew (`resync`)',
       salvage: () => ({ tables: [], notes: [] }),
     },
-    ...(artifacts === null ? [] : [artifacts]),
+    ...[artifacts, spaces].filter((store) => store !== null),
   ]
 }
+
+/** Of one store. */
+const faultsMax = 100
 
 /** Reads all of a store. Nothing is written. @throws MeshError `storage_failed` when the disk fails */
 export async function examine(store: RecoverableStore): Promise<Finding> {
   if (!existsSync(store.path)) {
     if ((await store.isMissed?.()) !== true) return { state: 'missing', faults: [] }
     return { state: 'damaged', faults: ['the file is gone, and what belongs to it is there'] }
+  }
+  if (store.findFaults !== undefined) {
+    const faults = await store.findFaults()
+    return { state: faults.length > 0 ? 'damaged' : 'sound', faults: faults.slice(0, faultsMax) }
   }
   try {
     const db = openForReading(store.path)

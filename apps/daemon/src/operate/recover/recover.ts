@@ -33,6 +33,7 @@ import {
   storesOf,
 } from './damaged-stores.ts'
 import { exportDead } from './export-dead.ts'
+import { spacesOf } from './spaces.ts'
 
 interface RecoveryRequest {
   readonly home: string
@@ -75,8 +76,12 @@ export async function recoverHome(o: RecoveryRequest): Promise<Recovery> {
   if (!existsSync(meshFile)) throw new MeshError('mesh_not_configured', { detail: `there is no ${meshFile}` })
   const { runtime } = o
   const paths = daemonPaths(o.home, o.slug)
-  const { artifacts: config } = loadConfig({ home: o.home, mesh: o.slug, flags: {} }).config
-  const place = { paths, artifacts: artifactsOf(registryConfigOf({ paths, config, runtime })) }
+  const { artifacts, spaces } = loadConfig({ home: o.home, mesh: o.slug, flags: {} }).config
+  const place = {
+    paths,
+    artifacts: artifactsOf(registryConfigOf({ paths, config: artifacts, runtime })),
+    spaces: spacesOf({ paths, config: spaces }),
+  }
   ensurePrivateDirectory(paths.directory)
   const lock = FileLock.acquire(paths.lock)
   if (lock === null) {
@@ -129,7 +134,7 @@ async function bringBack(o: {
   const { paths } = place
   if (damaged.length === 0) return nothingDone
   // Of an attempt that was killed before it moved anything: the store may have changed since.
-  for (const { path } of storesOf(place)) rmSync(salvagedPath(path), { force: true })
+  for (const { path } of storesOf(place)) rmSync(salvagedPath(path), { recursive: true, force: true })
   const salvaged = new Map<RecoverableStore, Salvaged>()
   for (const store of damaged) {
     if (store.remedy === 'salvage') salvaged.set(store, await store.salvage({ to: salvagedPath(store.path), runtime }))
