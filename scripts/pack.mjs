@@ -1,7 +1,8 @@
-// `npm run pack`: makes release/claudemesh-<version>.tgz, which `npm install -g` takes on a machine without this repository.
-// It holds what `npm run build` made to run, under the paths that it has here, because files are found from each other.
+// `npm run pack`: makes release/claudemesh-<version>.tgz, which `npm install -g` takes on a machine without this repository,
+// and release/claudemesh-client-<version>.tgz, which programs of others install. The first holds what `npm run build` made to run, under the paths that it has here, because files are found from each other.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { manPage } from './man-page.mjs'
 import { build, install, root, run, workspaces } from './prepare.mjs'
 
 install()
@@ -31,8 +32,10 @@ for (const workspace of workspaces()) {
   for (const path of migrationsOf(workspace)) copy(path)
 }
 writeJson('package.json', manifest())
+writeFileSync(join(target, 'claudemesh.1'), await manPage(manifest().version))
 writeFileSync(join(target, 'THIRD-PARTY-LICENSES.md'), licenses())
 run('npm', ['pack', '--silent', '--pack-destination', release], { cwd: target })
+packClient()
 
 function manifest() {
   const { version, engines } = readManifest('apps/cli')
@@ -45,10 +48,37 @@ function manifest() {
     type: 'module',
     engines,
     bin: { claudemesh: 'apps/cli/bin/claudemesh.js' },
+    man: ['./claudemesh.1'],
     // Compiled for one machine, and so not in the bundle.
     dependencies: pick('packages/storage', 'dependencies', 'better-sqlite3'),
     optionalDependencies: pick('packages/artifacts', 'optionalDependencies', '@napi-rs/blake-hash'),
   }
+}
+
+/** The client, with what it shares with the daemon within it: a program of others finds both in one package. */
+function packClient() {
+  const client = join(release, 'client')
+  const protocol = join(client, 'node_modules/@claudemesh/protocol')
+  for (const [from, to] of [
+    ['packages/client', client],
+    ['packages/protocol', protocol],
+  ]) {
+    const isCode = (path) => !/\.(map|tsbuildinfo)$/.test(path)
+    cpSync(join(root, from, 'dist'), join(to, 'dist'), { recursive: true, filter: isCode })
+    for (const file of ['package.json', 'README.md']) cpSync(join(root, from, file), join(to, file))
+  }
+  cpSync(join(root, 'LICENSE'), join(client, 'LICENSE'))
+  const { private: _, ...own } = readManifest('packages/client')
+  const { dependencies } = readManifest('packages/protocol')
+  const manifest = {
+    ...own,
+    license: readManifest('.').license,
+    // What the protocol needs besides is found from within it.
+    dependencies: { ...own.dependencies, ...dependencies },
+    bundleDependencies: Object.keys(own.dependencies),
+  }
+  writeFileSync(join(client, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+  run('npm', ['pack', '--silent', '--pack-destination', release], { cwd: client })
 }
 
 function pick(workspace, kind, name) {

@@ -22,14 +22,26 @@ import { type Followed, Terminal, type Typed } from './terminal.ts'
 /** Who reads on the host where a document begins. */
 const reader = 'alice'
 
+export interface Script {
+  readonly as: string
+  readonly script: string
+}
+
 /** What was there before a document begins. */
 export interface Beginning {
   /** Typed by the reader and by others, in this order. */
-  readonly typed?: readonly { readonly as: string; readonly script: string }[]
+  readonly typed?: readonly Script[]
   /** Files that the reader has in the working directory. */
   readonly files?: Readonly<Record<string, string>>
   readonly environment?: Readonly<Record<string, string>>
 }
+
+/** Two members of one mesh, whose daemons run. */
+export const twoMembers: readonly Script[] = [
+  { as: reader, script: 'claudemesh init --name alice; claudemesh daemon start' },
+  { as: reader, script: 'claudemesh invite create > reviewer.token' },
+  { as: 'reviewer', script: 'claudemesh join --token-file reviewer.token --name reviewer; claudemesh daemon start' },
+]
 
 export interface Counts {
   blocks: number
@@ -75,11 +87,15 @@ export class DocumentRun {
     }
   }
 
-  async begin({ typed = [] }: Beginning): Promise<void> {
+  /** @returns what the last of them printed */
+  async begin({ typed = [] }: Beginning): Promise<string> {
+    let printed = ''
     for (const { as, script } of typed) {
       const ran = await this.#terminal(as).type(script)
       if (ran.status !== 0) throw new Error(`the beginning of ${this.#path}: ${told(ran)}`)
+      printed = ran.stdout
     }
+    return printed
   }
 
   async follow(): Promise<void> {

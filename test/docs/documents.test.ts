@@ -7,21 +7,11 @@ import { expect, test } from 'vitest'
 import { resolveCommand } from '../../apps/cli/src/command-tree.ts'
 import { readText, root } from '../tidy/sources.ts'
 import { blocksOf } from './blocks.ts'
-import { type Beginning, DocumentRun } from './document-run.ts'
+import { type Beginning, DocumentRun, twoMembers } from './document-run.ts'
 
 const documents = ['README.md', ...readdirSync(`${root}/docs`).map((name) => `docs/${name}`)].filter((path) =>
   path.endsWith('.md'),
 )
-
-/** A host whose daemon runs, as the README leaves it. */
-const oneMember: Beginning['typed'] = [{ as: 'alice', script: 'claudemesh init --name alice; claudemesh daemon start' }]
-
-/** A second one, in the same mesh. */
-const twoMembers: Beginning['typed'] = [
-  ...oneMember,
-  { as: 'alice', script: 'claudemesh invite create > reviewer.token' },
-  { as: 'reviewer', script: 'claudemesh join --token-file reviewer.token --name reviewer; claudemesh daemon start' },
-]
 
 /** What a document presupposes; the README presupposes nothing, and the others two members. */
 const beginnings: Readonly<Record<string, Beginning>> = {

@@ -1,11 +1,21 @@
 /** The package as a user gets it: made from this checkout, installed from the file alone, used from an empty home. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { commandTree } from '../../apps/cli/src/command-tree.ts'
 import { scratchDirectory } from '../support/scratch-directory.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -71,10 +81,50 @@ describe('the package', () => {
     expect(existsSync(join(installed, 'LICENSE'))).toBe(true)
   })
 
+  test('brings a man page that tells every command and that man reads without a complaint', () => {
+    const page = join(prefix, 'share/man/man1/claudemesh.1')
+    const told = new Set(
+      [...readFileSync(page, 'utf8').matchAll(/^\.SS claudemesh ([a-z\\ -]*[a-z])/gm)].map(([, words]) => words),
+    )
+    expect(told.size).toBe(commandTree.length)
+    const { error, stderr } = spawnSync('groff', ['-man', '-ww', '-z', '-Tutf8', page], { encoding: 'utf8' })
+    if (error === undefined) expect(stderr).toBe('')
+    else console.log('there is no groff here that reads the man page')
+  })
+
   test('has nothing in it that runs only here', () => {
     const bundle = join(prefix, 'lib/node_modules/claudemesh/apps/cli/dist/bundle')
     for (const file of readdirSync(bundle)) expect(readFileSync(join(bundle, file), 'utf8')).not.toContain(root)
   })
+})
+
+describe('the package of the client', () => {
+  test('is all that a program needs, with the types that it is checked with', () => {
+    const project = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
+    onTestFinished(() => rmSync(project, { recursive: true, force: true }))
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
+    const tarball = join(root, 'release', `claudemesh-client-${version}.tgz`)
+    succeed(spawnSync('npm', ['install', '--no-audit', '--no-fund', tarball], { cwd: project, encoding: 'utf8' }))
+    symlinkSync(join(root, 'node_modules/@types'), join(project, 'node_modules/@types'))
+    writeFileSync(join(project, 'program.ts'), program)
+    const types = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node']
+    const tsc = join(root, 'node_modules/.bin/tsc')
+    succeed(spawnSync(tsc, [...types, 'program.ts'], { cwd: project, encoding: 'utf8' }))
+    const env = { PATH: dirname(process.execPath), CLAUDEMESH_HOME: project }
+    const printed = succeed(spawnSync(process.execPath, ['program.js'], { cwd: project, env, encoding: 'utf8' }))
+    expect(printed).toBe('daemon_unreachable true\n')
+  })
+
+  const program = `
+    import { MeshError, openClient, type SendResponse } from '@claudemesh/client'
+    const client = openClient({ home: process.env['CLAUDEMESH_HOME'] ?? '', mesh: 'home' })
+    try {
+      const sent: SendResponse = await client.send({ to: '@reviewer', message: 'hi' })
+      console.log(sent.state)
+    } catch (error) {
+      if (error instanceof MeshError) console.log(error.code, error.retryable)
+    }
+  `
 })
 
 /**

@@ -93,7 +93,8 @@ function longName(option: Option): string {
   return (option.long ?? option.name()).replace(/^--/, '')
 }
 
-function buildParser(words: readonly string[], definition: CommandDefinition, terminal: Terminal): Command {
+/** What reads the line of a command and tells its help; a fault of the line is a CommanderError. */
+export function buildParser(words: readonly string[], definition: CommandDefinition, terminal: Terminal): Command {
   const parser = newParser(['claudemesh', ...words].join(' '), terminal)
     .description(definition.summary)
     .allowExcessArguments(false)

@@ -1,3 +1,26 @@
+export type {
+  Condition,
+  EventType,
+  Health,
+  InboxPage,
+  InboxQuery,
+  MeshEvent,
+  Message,
+  OutboxDetail,
+  OutboxQuery,
+  OutboxRowView,
+  PeersResponse,
+  Problem,
+  QueueTakeRequest,
+  QueueTakeResponse,
+  Receipt,
+  SendRequest,
+  SendResponse,
+  Thread,
+  TopicList,
+  TopicPostRequest,
+  WaitState,
+} from '@claudemesh/protocol'
 export type { ArtifactUpload } from './artifact-upload.ts'
 export type { Artifacts, PackageQuery } from './artifacts.ts'
 export { MeshClient, openClient } from './client.ts'
