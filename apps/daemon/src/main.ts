@@ -10,6 +10,7 @@ import { logFileBytesMax, logFilesKept, restAfterStartMs, shutdownMsMax } from '
 import { systemRuntime } from './runtime.ts'
 
 export { freezeStopped } from './compose/freeze.ts'
+export { sendStopped } from './compose/send-stopped.ts'
 export { type ConfigEntry, type ConfigOrigin, type ConfigSources, effectiveConfig } from './config/config.ts'
 export { memoryShareBytes, sharesOf } from './config/fleet-settings.ts'
 export { runningMeshes } from './lifecycle/fleet.ts'
