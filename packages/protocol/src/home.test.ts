@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import { daemonPaths, homePaths, meshFilePath } from './home.ts'
 
-test('the home has its configuration, its meshes and its local broker', () => {
+test('the home has its configuration, its meshes, its local broker and the lock of its fleet', () => {
   expect(homePaths('/home/ada/.claudemesh')).toEqual({
     home: '/home/ada/.claudemesh',
     config: '/home/ada/.claudemesh/config.toml',
     meshes: '/home/ada/.claudemesh/meshes',
     broker: '/home/ada/.claudemesh/broker',
+    fleetLock: '/home/ada/.claudemesh/daemon/fleet.lock',
   })
   expect(meshFilePath('/home/ada/.claudemesh', 'team')).toBe('/home/ada/.claudemesh/meshes/team.json')
 })

@@ -118,6 +118,8 @@ describe('a take', () => {
           meta: { try: 1 },
           content_type: 'text/plain',
           mentions: [],
+          traceparent: null,
+          tracestate: null,
           accepted_at: 1_000,
           deliveries: 3,
           lease_id: messageIdOf(901),
