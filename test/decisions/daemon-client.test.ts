@@ -1,4 +1,5 @@
 /** Spaces through the client, against a real daemon: what a program relies on beside the routes themselves. */
+import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { openClient } from '@claudemesh/client'
@@ -10,8 +11,10 @@ import { foundHome } from '../support/home.ts'
 
 const set = (key: string, value: string) => ({ kind: 'state', payload: { key, value } }) as const
 
-function clientOf({ host }: RunningDaemon) {
-  const client = openClient({ home: host.home, mesh: host.slug })
+const homeOf = ({ host }: RunningDaemon) => ({ home: host.home, mesh: host.slug })
+
+function clientOf(running: RunningDaemon) {
+  const client = openClient(homeOf(running))
   onTestFinished(() => client.close())
   return client.spaces
 }
@@ -70,4 +73,24 @@ test('who watches misses nothing over a restart of the daemon, and gets nothing 
   expect(seen).toEqual([1, 2, 3])
   stop.abort()
   await watching
+})
+
+test('the example of the README does what it says', async () => {
+  const client = openClient(homeOf(await startDaemon(foundHome())))
+  const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8')
+  const lines = readme.split('\n').filter((line) => line.includes('client.spaces'))
+  expect(lines.length).toBe(3)
+  const said: unknown[][] = []
+  const console = {
+    log: (...words: unknown[]) => {
+      said.push(words)
+      throw new Error('read enough')
+    },
+  }
+  const AsyncFunction = (async () => undefined).constructor as new (
+    ...text: string[]
+  ) => (...o: object[]) => Promise<void>
+  await expect(new AsyncFunction('client', 'console', lines.join('\n'))(client, console)).rejects.toThrow('read enough')
+  expect(said).toEqual([[1, 'state', { key: 'database', value: 'sqlite' }]])
+  await client.close()
 })

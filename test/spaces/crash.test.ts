@@ -8,7 +8,7 @@ import { spaceNamed, start, startMesh } from './members-that-share.ts'
 
 let started: Awaited<ReturnType<typeof startMesh<'ann' | 'bob'>>>
 beforeAll(async () => {
-  started = await startMesh('ann', 'bob')
+  started = await startMesh(['ann', 'bob'])
 }, 60_000)
 afterAll(() => started.mesh.end())
 

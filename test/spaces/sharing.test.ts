@@ -12,7 +12,7 @@ import { spaceNamed, start, startMesh, termMs } from './members-that-share.ts'
 
 let started: Awaited<ReturnType<typeof startMesh<'ann' | 'bob' | 'cy'>>>
 beforeAll(async () => {
-  started = await startMesh('ann', 'bob', 'cy')
+  started = await startMesh(['ann', 'bob', 'cy'])
 }, 60_000)
 afterAll(() => started.mesh.end())
 

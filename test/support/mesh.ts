@@ -37,6 +37,8 @@ export interface MeshOptions {
   readonly prepareHome?: (name: string, home: string) => void
   /** What the members connect to; a broker of their own unless it is told. */
   readonly broker?: TestBroker
+  /** Where that one keeps what it keeps; SQLite in its directory unless it is told. */
+  readonly databaseUrl?: string
   /** False: the members have joined, and no daemon was ever started. */
   readonly startMembers?: boolean
 }
@@ -48,7 +50,8 @@ export class TestMesh {
 
   /** Makes a mesh whose members know each other; the first one founded it. Everything runs. */
   static async start(names: readonly string[], options: MeshOptions = {}): Promise<TestMesh> {
-    const mesh = new TestMesh(names, { port: await findFreePort(), broker: options.broker })
+    const { broker, databaseUrl } = options
+    const mesh = new TestMesh(names, { port: await findFreePort(), broker, databaseUrl })
     for (const member of mesh.members) options.prepareHome?.(member.name, member.home)
     await mesh.broker.start()
     const [founder, ...others] = mesh.members
@@ -70,10 +73,15 @@ export class TestMesh {
 
   private constructor(
     names: readonly string[],
-    o: { readonly port: number; readonly broker: TestBroker | undefined; readonly directory?: string },
+    o: {
+      readonly port: number
+      readonly broker: TestBroker | undefined
+      readonly databaseUrl?: string | undefined
+      readonly directory?: string
+    },
   ) {
     this.directory = o.directory ?? mkdtempSync(join(tmpdir(), 'cm-'))
-    this.broker = o.broker ?? new TestBroker(join(this.directory, 'broker'), o.port)
+    this.broker = o.broker ?? new TestBroker(join(this.directory, 'broker'), o.port, o.databaseUrl)
     this.members = names.map((name) => new TestMember(name, join(this.directory, name)))
   }
 
@@ -120,9 +128,11 @@ export class TestBroker extends Restartable {
   readonly data: string
   readonly port: number
   readonly url: string
+  readonly #databaseUrl: string | undefined
 
-  constructor(data: string, port: number) {
+  constructor(data: string, port: number, databaseUrl?: string) {
     super()
+    this.#databaseUrl = databaseUrl
     this.data = data
     this.port = port
     this.url = `ws://127.0.0.1:${port}`
@@ -130,7 +140,8 @@ export class TestBroker extends Restartable {
 
   async start(options: StartOptions = {}): Promise<void> {
     await this.kill()
-    const args = ['broker', 'start', '--data', this.data, '--host', '127.0.0.1', '--port', String(this.port)]
+    const kept = this.#databaseUrl === undefined ? ['--data', this.data] : ['--database-url', this.#databaseUrl]
+    const args = ['broker', 'start', ...kept, '--host', '127.0.0.1', '--port', String(this.port)]
     this.process = new ManagedProcess(args, environmentOf(options), this.place.launcher)
     const { process } = this
     await eventually('the broker listens', () => {
