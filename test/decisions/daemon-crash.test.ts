@@ -58,7 +58,6 @@ describe('a daemon killed', { timeout: 60_000 }, () => {
     'decisions.ref.synced',
     'daemon.decision.announced',
   ])('at %s keeps what it acknowledged, and decides the same intent once', async (crashAt) => {
-    await alice.start()
     await decide(`before ${crashAt}`.replaceAll(' ', '-'))
     // The lease is there: what comes next is the append.
     await alice.start({ crashAt })
