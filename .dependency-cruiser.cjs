@@ -193,7 +193,7 @@ const forbidden = [
     to: {
       path: '^packages/[^/]+/',
       pathNot:
-        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history|sinks|hooks)|storage/src/postgres|sinks/src/settings)[.]ts$|^$1/$2/',
+        '^packages/[^/]+/src/index[.]ts$|^packages/(artifacts/src/blobs|protocol/src/(plain|artifacts|spaces|history|sinks|hooks)|storage/src/postgres|sinks/src/(settings|state))[.]ts$|^$1/$2/',
     },
   },
   {

@@ -8,7 +8,13 @@ const batchRows = 1000
 /** A history of so many rows, as messages make them. */
 export function fillHistory(directory: string, count: number): History {
   const retention = { ageMsMax: null, bytesMax: null, waitForSinkAck: true, capAgeMs: null, capBytes: null }
-  const history = History.open({ directory, now: Date.now, retentionOf: () => retention, losing: () => undefined })
+  const history = History.open({
+    directory,
+    now: Date.now,
+    retentionOf: () => retention,
+    losing: () => undefined,
+    exported: [],
+  })
   for (let done = 0; done < count; done += batchRows) {
     const rows = Array.from({ length: batchRows }, (_, index) => historyRow(done + index))
     history.append(partition, { rows, cursors: [] })

@@ -1,6 +1,7 @@
 /** A history in a directory of its own, with a clock and a retention that the test sets. */
 import { join } from 'node:path'
 import {
+  type Exported,
   History,
   type HistoryContent,
   type Partition,
@@ -46,10 +47,12 @@ export class HistoryUnderTest {
   retention = keepAll
   /** Partitions of which it was told that rows go before every sink has them. */
   readonly losing: string[] = []
+  readonly #exported: readonly Exported[]
   history: History
 
-  constructor(directory = join(scratchDirectory(), 'history')) {
+  constructor(directory = join(scratchDirectory(), 'history'), exported: readonly Exported[] = []) {
     this.directory = directory
+    this.#exported = exported
     this.history = this.#open()
   }
 
@@ -85,6 +88,7 @@ export class HistoryUnderTest {
       now: () => this.now,
       retentionOf: () => this.retention,
       losing: (partition) => this.losing.push(partition.dataset),
+      exported: this.#exported,
     })
   }
 }

@@ -1,12 +1,14 @@
 /** Stores that are damaged on purpose, each in its own way: what `daemon recover` brings back, and what it says of the rest. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import type { TopicList } from '@claudemesh/protocol'
+import { dirname, join } from 'node:path'
+import type { HistoryRow, TopicList } from '@claudemesh/protocol'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { jsonlWriter } from '../../packages/sinks/src/index.ts'
 import { ArtifactsOf } from '../artifacts/daemon-client.ts'
 import { eventually } from '../support/eventually.ts'
 import { type TestMember, TestMesh } from '../support/mesh.ts'
+import { scratchDirectory } from '../support/scratch-directory.ts'
 
 interface Store {
   readonly store: string
@@ -83,6 +85,8 @@ describe('a home with damaged stores', { timeout: 120_000 }, () => {
       ['events', 'sound'],
       ['artifacts', 'missing'],
       ['spaces', 'missing'],
+      ['history events/mesh=test', 'sound'],
+      ['history messages/mesh=test', 'sound'],
     ])
     await bob.start()
   })
@@ -241,7 +245,62 @@ describe('a home with damaged stores', { timeout: 120_000 }, () => {
     await alice.start()
     expect((await artifacts.get('/packages')).status).toBe(200)
   })
+
+  test('the history keeps what can be read, whoever is killed, and a sink exports nothing of it twice', async () => {
+    const exports = join(scratchDirectory(), 'exports')
+    const run = () => alice.request({ method: 'POST', path: '/v1/sinks/lake/run', body: {} })
+    const keys = (prefix: string) => Array.from({ length: 20 }, (_, n) => `${prefix}-${n}`)
+    const isRecorded = async (key: string) => {
+      const { json } = await alice.request({ method: 'GET', path: `/v1/history/query?client_message_id=${key}` })
+      return (json as { readonly rows: readonly HistoryRow[] }).rows.length > 0
+    }
+    const destination = `file://${exports}`
+    const keyed = { name: 'lake', destination, writer: 'jsonl', schedule: '0 0 1 1 *' }
+    expect(await alice.request({ method: 'POST', path: '/v1/sinks', body: keyed })).toMatchObject({ status: 201 })
+    await send(keys('exported'))
+    await eventually('it is recorded', () => isRecorded('exported-19'))
+    expect((await run()).json).toMatchObject({ error: null })
+    await send(keys('unshipped'))
+    await eventually('it is recorded', () => isRecorded('unshipped-19'))
+    await stop(alice)
+
+    const partition = join(alice.paths.history, 'messages/mesh=test')
+    overwritePageWith(join(partition, readFileSync(join(partition, 'current'), 'utf8').trim()), 'unshipped-7 xxx')
+    const watermark = join(alice.paths.directory, 'sinks/lake/events/mesh=test.json')
+    writeFileSync(watermark, '')
+    expect(recover(alice).status).toBe(65)
+    for (const at of recoverSteps) {
+      expect(alice.run(['daemon', 'recover', '--confirm'], '', { CLAUDEMESH_CRASH_AT: at }).status, at).toBeNull()
+    }
+    const report = recover(alice, ['--confirm'])
+    expect(report.was_interrupted).toBe(true)
+    expect(report.stores.find(({ store }) => store === 'sink lake')).toMatchObject({ state: 'damaged' })
+    const aside = readdirSync(dirname(partition)).filter((name) => name.startsWith('mesh=test.'))
+    expect(aside, 'the damaged directory is kept, and nothing else is left').toEqual([
+      expect.stringMatching(/^mesh=test\.corrupt-\w+$/),
+    ])
+
+    await alice.start()
+    expect((await run()).json).toMatchObject({ code: 'sink_stopped' })
+    const reset = { from_destination: true }
+    await alice.request({ method: 'POST', path: '/v1/sinks/lake/reset', body: reset })
+    await send(['afterwards'])
+    await eventually('it is recorded', () => isRecorded('afterwards'))
+    expect((await run()).json).toMatchObject({ error: null })
+    const rows = (await exportedRows(exports)).filter(({ direction }) => direction === 'sent')
+    const sent = rows.map((row) => row.client_message_id)
+    expect(new Set(sent).size, 'nothing twice').toBe(sent.length)
+    expect(sent).toEqual(expect.arrayContaining([...keys('exported'), 'afterwards']))
+    expect(sent).not.toContain('unshipped-7')
+    expect(sent.filter((key) => key?.startsWith('unshipped')).length).toBeGreaterThan(10)
+  })
 })
+
+async function exportedRows(directory: string): Promise<HistoryRow[]> {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name))
+  return (await Promise.all(paths.map((path) => jsonlWriter.decode(readFileSync(path))))).flat()
+}
 
 /** Makes a send one that has ended without success, as the sender would. */
 function endDead(path: string, key: string): void {

@@ -1,5 +1,5 @@
 /** Sinks as a user has them: a daemon that records what it sends, the command line, files and a receiver. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Health, HistoryRow } from '@claudemesh/protocol'
 import type { ArchivePage, Sink, SinkList, SinkRunView } from '@claudemesh/protocol/sinks'
@@ -104,6 +104,60 @@ test('a watermark that is gone stops the sink and says so, until it is reset fro
   expect(json<Sink>('sink', 'pause', 'lake').phase).toBe('paused')
   expect(json<Sink>('sink', 'resume', 'lake').phase).toBe('waiting')
   json('sink', 'remove', 'lake', '--confirm')
+})
+
+test('SIGHUP takes over what is written by hand: a new sink, a changed one and one that is gone', async () => {
+  const before = existsSync(config()) ? readFileSync(config(), 'utf8') : ''
+  const exports = join(scratchDirectory(), 'exports')
+  const reloadWith = (...sinks: readonly string[]) => {
+    writeFileSync(config(), `${before}\n${sinks.join('\n')}`, { mode: 0o600 })
+    alice.running.signal('SIGHUP')
+  }
+  const section = (name: string, schedule: string) =>
+    `[sinks.${name}]\ndestination = "file://${exports}/${name}"\nschedule = "${schedule}"\n`
+  const sinks = async () => {
+    const { json: found } = await alice.request({ method: 'GET', path: '/v1/sinks' })
+    return (found as SinkList).sinks.map(({ name, schedule }) => `${name} ${schedule}`)
+  }
+  const run = async (name: string) =>
+    (await alice.request({ method: 'POST', path: `/v1/sinks/${name}/run`, body: {} })).json as SinkRunView
+  const opened = (name: string) => {
+    const lines = alice.running.output.split('\n')
+    return lines.filter((line) => line.includes('"sink_opened"') && line.includes(`"sink":"${name}"`)).length
+  }
+
+  reloadWith(section('one', '0 1 * * *'), section('two', '0 2 * * *'))
+  await eventually('both are there', async () => (await sinks()).length === 2)
+  expect(await sinks()).toEqual(['one 0 1 * * *', 'two 0 2 * * *'])
+  await send(2, 'reloaded')
+  const exported = (await run('one')).rows
+  expect(exported).toBeGreaterThanOrEqual(2)
+
+  reloadWith(section('one', '0 5 * * *'), section('two', '0 2 * * *'))
+  await eventually('one goes by another schedule', async () => (await sinks()).includes('one 0 5 * * *'))
+  expect((await run('one')).rows, 'it goes on where it was').toBeLessThan(exported)
+  expect([opened('one'), opened('two')], 'what has not changed goes on as it is').toEqual([2, 1])
+
+  reloadWith(section('one', '0 5 * * *'), section('two', 'never'))
+  await eventually('the fault is told of', async () => {
+    const { json: health } = await alice.request({ method: 'GET', path: '/v1/health' })
+    return (health as Health).conditions.some(({ code }) => code === 'config_reload_failed')
+  })
+  expect(await sinks()).toHaveLength(2)
+
+  reloadWith()
+  await eventually('both are gone', async () => (await sinks()).length === 0)
+  reloadWith(section('one', '0 5 * * *'))
+  await eventually('one is back', async () => (await sinks()).length === 1)
+  await send(1, 'back')
+  expect((await run('one')).lost).toBe(0)
+  const bodies = objectsIn(exports)
+    .flatMap((path) => readIndependently(readFileSync(path)))
+    .filter(({ direction, body }) => direction === 'sent' && /^(reloaded|back)/.test(String(body)))
+    .map(({ body }) => body)
+  expect(bodies.toSorted()).toEqual(['back 1', 'reloaded 1', 'reloaded 2'])
+  reloadWith()
+  await eventually('it is gone again', async () => (await sinks()).length === 0)
 })
 
 test('what cannot be a sink is refused in a sentence, and leaves the configuration as it was', () => {

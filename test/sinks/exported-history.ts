@@ -98,6 +98,7 @@ export class ExportedHistory {
       newestSeq: (partition) => history.newestSeq(partition),
       lost: (partition, since, until) => history.lost(partition, since, until),
       acknowledge: (sink, partition, seq) => history.acknowledge(sink, partition, seq),
+      acknowledged: (sink, partition) => history.acknowledged(sink, partition),
       async *readRows(partition: Partition, range: SeqRange) {
         for await (const found of history.readRows(partition, range)) {
           count()

@@ -67,6 +67,22 @@ describe('4.9', () => {
     expect(await history.prune({ ...keepAll, ageMsMax: 0 }), 'nothing waits for the former').toBe(11)
   })
 
+  test('rows of a batch that went while the sink was not configured are counted as lost', async () => {
+    const history = new ExportedHistory()
+    const receiver = await BatchReceiver.start()
+    const before = history.open(forward(history, receiver))
+    history.add(10)
+    receiver.faults.push({ status: 500 })
+    await before.run()
+    await before.close()
+    history.history.keepSinks([])
+    expect(await history.prune({ ...keepAll, ageMsMax: 0 })).toBe(10)
+    const back = history.open(forward(history, receiver))
+    history.add(3)
+    expect(await back.run()).toMatchObject({ rows: 3, lost: 10 })
+    expect(receiver.numbers()).toEqual(countTo(13, 11))
+  })
+
   test('a reset ends what is on its way, and goes on where it was told', async () => {
     const history = new ExportedHistory()
     const receiver = await BatchReceiver.start()

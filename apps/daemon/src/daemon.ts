@@ -54,6 +54,7 @@ export class Daemon {
   #disk: DiskWatch | null = null
   #hooks: ComposedHooks['hooks'] | null = null
   #reloads: Promise<void> = Promise.resolve()
+  #sinks: Sinks | null = null
   #socket = ''
   #leave: (departure: Departure) => void = () => undefined
   /** Resolves when the daemon finds that it must leave by itself. */
@@ -138,6 +139,7 @@ export class Daemon {
       this.#warnOfSettings()
       this.#log.setLevel(this.#config.current().log.level)
       this.#disk?.measure()
+      this.#sinks?.configure(this.#config.current().sinks)
       await this.#hooks?.load()
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
@@ -194,7 +196,8 @@ export class Daemon {
     if (artifacts.store.isFounded) void artifacts.store.look()
     artifacts.upkeep.start()
     history.upkeep?.start()
-    sinks.start()
+    this.#sinks = sinks
+    sinks.configure(this.#config.current().sinks)
     hooks.hooks.start()
     this.#log.lifecycle.info({ socket: this.#socket, start_ms: startMs }, 'daemon_ready')
   }

@@ -90,10 +90,13 @@ export function pointTo(path: string): void {
 
 /** Removes what compactions left that were killed. */
 export function removeOthers(current: string): void {
-  const directory = dirname(current)
-  for (const name of readdirSync(directory)) {
-    if (generationRegExp.test(name) && name !== basename(current)) removeGeneration(join(directory, name))
-  }
+  for (const path of listGenerations(dirname(current))) if (path !== current) removeGeneration(path)
+}
+
+/** The files of a partition that are generations, in force or not. */
+export function listGenerations(directory: string): readonly string[] {
+  const names = readdirSync(directory).filter((name) => generationRegExp.test(name))
+  return names.map((name) => join(directory, name))
 }
 
 function listDirectories(path: string): readonly string[] {
@@ -104,7 +107,7 @@ function listDirectories(path: string): readonly string[] {
 }
 
 function damaged(directory: string, detail: string): MeshError {
-  const there = readdirSync(directory).filter((name) => generationRegExp.test(name))
+  const there = listGenerations(directory).map((path) => basename(path))
   const found = there.length === 0 ? 'no generation is there' : `there is ${there.sort().join(', ')}`
   return new MeshError('history_damaged', { detail: `${detail}; ${found}`, data: { path: directory } })
 }

@@ -40,4 +40,6 @@ export interface HistorySource {
    * long as the settings allow.
    */
   acknowledge(sink: string, partition: Partition, seq: number): void
+  /** Up to where a sink is known to have a partition; null: it is not known. */
+  acknowledged(sink: string, partition: Partition): number | null
 }

@@ -6,6 +6,7 @@
  * 2. Retention takes the oldest rows first. What a sink waits for stays until it passes a cap, and whoever opened the
  *    history is told before it goes.
  * 3. A read costs what it gives, and goes on while its partition is compacted.
+ * 4. Where more was exported than is here, the files are older than they were: seqs go on behind what was exported.
  */
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -32,6 +33,14 @@ export interface HistoryOptions {
   readonly retentionOf: (dataset: string) => Retention
   /** Told before rows are deleted that a sink has not acknowledged, once each time that this begins. */
   readonly losing: (partition: Partition) => void
+  /** What is known elsewhere to have been exported. */
+  readonly exported: readonly Exported[]
+}
+
+/** How far somebody has a partition. */
+export interface Exported {
+  readonly partition: Partition
+  readonly seq: number
 }
 
 export interface Pruned {
@@ -48,6 +57,8 @@ export class History implements HistorySource {
   /** Partitions that are being compacted, and how to end it. */
   readonly #compacting = new Map<string, AbortController>()
   readonly #losing = new Set<string>()
+  /** Partitions whose files do not have all that was exported of them, and how far that was. */
+  readonly #overtaken = new Map<string, number>()
   /** Whether nothing was ever recorded before it was opened. */
   readonly isNew: boolean
 
@@ -69,7 +80,9 @@ export class History implements HistorySource {
   private constructor(options: HistoryOptions, stores: readonly PartitionStore[]) {
     this.#options = options
     for (const store of stores) this.#stores.set(store.name, store)
-    const newest = Math.max(0, ...stores.map(({ state }) => state.newestSeq))
+    for (const { partition, seq } of options.exported) this.#noteExported(formatPartition(partition), seq)
+    const seqs = options.exported.map(({ seq }) => seq)
+    const newest = Math.max(0, ...stores.map(({ state }) => state.newestSeq), ...seqs)
     const path = seqsPath(options.directory)
     this.#seqs = Seqs.open({ path, newest, now: options.now })
     this.isNew = this.#seqs.last === 0
@@ -108,6 +121,20 @@ export class History implements HistorySource {
     return this.#make(partition).adopt(this.#seqs, rows)
   }
 
+  /** Whether it lacks rows that were exported: its sources were recorded further than its cursors say. */
+  isOvertaken(partition: Partition): boolean {
+    return this.#overtaken.has(formatPartition(partition))
+  }
+
+  /** Goes on with an overtaken partition behind what was exported, at places that its sources have reached. */
+  passOver(partition: Partition, cursors: readonly SourceCursor[]): void {
+    const name = formatPartition(partition)
+    const seq = this.#overtaken.get(name)
+    if (seq === undefined) throw new Error(`${name} has everything that was exported`)
+    this.#find(partition)?.passOver(seq, cursors)
+    this.#overtaken.delete(name)
+  }
+
   /** Up to where a source was recorded; null: it never was. */
   cursor(partition: Partition, source: string): SourceCursor | null {
     return this.#find(partition)?.cursor(source) ?? null
@@ -138,6 +165,10 @@ export class History implements HistorySource {
     // It has rows that this history does not know: an older one was put in its place.
     if (seq > this.#seqs.last) this.#seqs.jump(seq, 'sink_ahead')
     this.#find(partition)?.acknowledge(sink, seq)
+  }
+
+  acknowledged(sink: string, partition: Partition): number | null {
+    return this.#find(partition)?.acknowledged(sink) ?? null
   }
 
   /** Forgets every sink but these: nothing waits for what is not configured any more. */
@@ -219,6 +250,11 @@ export class History implements HistorySource {
       this.#losing.add(store.name)
     }
     return store.removeThrough(step.through)
+  }
+
+  #noteExported(name: string, seq: number): void {
+    const newest = this.#stores.get(name)?.state.newestSeq
+    if (newest !== undefined && seq > Math.max(newest, this.#overtaken.get(name) ?? 0)) this.#overtaken.set(name, seq)
   }
 
   #find(partition: Partition): PartitionStore | null {

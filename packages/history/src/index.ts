@@ -1,10 +1,11 @@
 /** What other packages may use of the history. */
 export type { Compacted } from './compaction.ts'
-export { History, type HistoryOptions, type Pruned, seqsPath } from './history.ts'
+export { type Exported, History, type HistoryOptions, type Pruned, seqsPath } from './history.ts'
 export type { HistorySource, ReadOptions, ReadRow } from './history-source.ts'
 export { formatPartition, type Partition, parsePartition } from './partition.ts'
 export type { Addition } from './partition-store.ts'
 export type { HistoryPage, HistoryQuery } from './query.ts'
+export { examinePartition, listRecoverable, salvagePartition } from './recovery.ts'
 export type { Retention } from './retention.ts'
 export { type HistoryContent, rowId } from './row.ts'
 export { restoredMark, type SeqJump } from './seqs.ts'

@@ -136,6 +136,18 @@ export class PartitionStore {
     })
   }
 
+  /**
+   * Goes on behind `seq` and at the cursors: what lies between was recorded, and exported, before the files were
+   * replaced by older ones or lost their end.
+   */
+  passOver(seq: number, cursors: readonly SourceCursor[]): void {
+    const { db, sql } = this.#generation
+    synced(db, (tx) => {
+      for (const cursor of cursors) sql.saveCursor(cursor)
+      this.#saveState(tx, { newestSeq: seq, promisedSeq: seq })
+    })
+  }
+
   /** The seq of the newest row there ever was. @throws MeshError `insufficient_storage`, `storage_failed` */
   newestSeq(): number {
     const { newestSeq, promisedSeq } = this.#state
@@ -151,12 +163,17 @@ export class PartitionStore {
     return read(db, () => sql.lost(since, until))
   }
 
+  acknowledged(sink: string): number | null {
+    return this.#sinks.get(sink) ?? null
+  }
+
   acknowledge(sink: string, seq: number): void {
-    const before = this.#sinks.get(sink)
-    if (before !== undefined && seq === before) return
+    if (seq === this.acknowledged(sink)) return
     const { db, sql } = this.#generation
     immediate(db, (tx) => {
       sql.acknowledge({ name: sink, acknowledgedSeq: seq })
+      // What it has was here once.
+      if (seq > this.#state.newestSeq) this.#saveState(tx, { newestSeq: seq })
       crashPoint('history.acknowledge.before_commit')
       tx.afterCommit(() => void this.#sinks.set(sink, seq))
     })

@@ -87,6 +87,8 @@ export function prepareStatements(db: Database) {
     VALUES (:key, ${columnNames.map((name) => `:${name}`).join(', ')}, :recorded_at)
     ON CONFLICT (row_id) DO NOTHING`)
   const oldestKey = db.prepare(`SELECT min(key) FROM history_row`).pluck()
+  const newestKey = db.prepare(`SELECT max(key) FROM history_row`).pluck()
+  const remove = db.prepare(`DELETE FROM history_row WHERE key = ?`)
   const count = db.prepare(`SELECT count(*) FROM history_row WHERE key > ? AND key <= ?`).pluck()
   const oldest = db.prepare(`
     SELECT key, recorded_at AS recordedAt, ${rowBytes} AS bytes FROM history_row ORDER BY key LIMIT +?`)
@@ -116,6 +118,8 @@ export function prepareStatements(db: Database) {
     /** @returns false when a row that says the same is there */
     insert: (record: RowRecord): boolean => insert.run(record).changes === 1,
     oldestKey: () => oldestKey.get() as number | null,
+    newestKey: () => newestKey.get() as number | null,
+    remove: (key: number) => void remove.run(key),
     count: (after: number | null, through: number) => count.get(after ?? beforeAll, through) as number,
     oldest: (limit: number) => oldest.all(limit) as AgedRow[],
     removeThrough: (key: number): number => removeThrough.run(key).changes,

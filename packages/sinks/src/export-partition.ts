@@ -96,6 +96,7 @@ async function readWithLoss(source: RowSource, partition: Partition, chunk: Chun
   for (;;) {
     const before = lost()
     const rows = await readChunk(source, partition, chunk)
-    if (lost() === before) return { rows, lost: before }
+    // What went while nobody waited for this sink was not noted: the chunk itself says how many rows it had.
+    if (lost() === before) return { rows, lost: Math.max(before, chunk.rows - rows.length) }
   }
 }

@@ -25,6 +25,8 @@ export interface RowSource {
   lost(partition: Partition, since: number, until: number): { readonly rows: number }
   /** Says that a sink has everything up to a seq; 0 makes a new sink known. */
   acknowledge(sink: string, partition: Partition, seq: number): void
+  /** What it was told last; null: it does not know the sink. */
+  acknowledged(sink: string, partition: Partition): number | null
 }
 
 /** As people read it: `messages/mesh=home`. */

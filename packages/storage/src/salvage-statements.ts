@@ -6,6 +6,8 @@ export interface SalvageTable {
   readonly name: string
   readonly hasRowIds: boolean
   readonly isAutoincrement: boolean
+  /** Migrations put rows into it, in whose place those go that are read. */
+  readonly isSeeded: boolean
 }
 
 /** One table between two databases. Rows are arrays; with row ids the first value is the row id, a bigint. */
@@ -44,6 +46,7 @@ export function tablesToSalvage(target: Database): readonly SalvageTable[] {
     name,
     hasRowIds: wr === 0,
     isAutoincrement: counted === 1,
+    isSeeded: target.prepare(`SELECT 1 FROM ${quoted(name)} LIMIT 1`).get() !== undefined,
   }))
 }
 
@@ -65,7 +68,7 @@ export function prepareCopy(o: { source: Database; target: Database; table: Salv
   const by = (direction: 'ASC' | 'DESC') =>
     source.prepare(`${from} ORDER BY ${key.map(({ name }) => `${quoted(name)} ${direction}`).join(', ')}`).raw()
   const insertion = target.prepare(
-    `INSERT INTO ${quoted(table.name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    `INSERT ${table.isSeeded ? 'OR REPLACE ' : ''}INTO ${quoted(table.name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
   )
   return {
     rowsFrom: (rowId) => source.prepare(onwards).raw().iterate(rowId) as IterableIterator<readonly unknown[]>,

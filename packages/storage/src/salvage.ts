@@ -4,8 +4,9 @@
  * 1. The damaged file and its companions are only read.
  * 2. A row is copied as it is, under its row id, or it is counted as refused. Nothing is made up for what cannot be read.
  * 3. What is copied keeps the constraints of the schema: a row that breaks one, or refers to a row that is lost, is refused.
- * 4. A number that `AUTOINCREMENT` has given out is not given out again.
- * 5. The new file is there, whole and on the disk, when this returns. Killed before, it leaves a file that the next call
+ * 4. What a migration puts into a table stays only as far as nothing was read that takes its place.
+ * 5. A number that `AUTOINCREMENT` has given out is not given out again.
+ * 6. The new file is there, whole and on the disk, when this returns. Killed before, it leaves a file that the next call
  *    begins anew.
  */
 import { closeSync, copyFileSync, existsSync, openSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'

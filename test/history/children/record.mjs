@@ -12,6 +12,7 @@ const history = History.open({
   now: () => clock,
   retentionOf: () => retention,
   losing: () => console.log('losing'),
+  exported: [],
 })
 const rowOf = (n) => ({
   direction: 'sent',

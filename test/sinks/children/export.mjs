@@ -13,6 +13,7 @@ const history = History.open({
   now: Date.now,
   retentionOf: () => retention,
   losing: () => console.log('losing'),
+  exported: [],
 })
 const recorded = history.cursor(partition, 'numbers')?.position ?? 0
 const numbers = Array.from({ length: Number(count) }, (_, index) => recorded + index + 1)

@@ -1,6 +1,7 @@
 /** Part of the composition root: the record of everything sent and received. */
 import type { Partition } from '@claudemesh/history'
 import { type DaemonPaths, MeshError } from '@claudemesh/protocol'
+import { listExported } from '@claudemesh/sinks/state'
 import type { RetentionClock } from '@claudemesh/storage'
 import type { DaemonConfig } from '../config/config.ts'
 import type { Health } from '../health.ts'
@@ -37,6 +38,7 @@ export function composeHistory(parts: HistoryParts): RecordedHistory {
     now: runtime.now,
     retentionOf: (dataset) => (dataset === 'events' ? config().history.events : config().history.messages),
     losing: (partition) => tellOfLoss(partition, parts),
+    exported: listExported(paths.sinks),
   })
   closing.add('history', () => store.close())
   const announcements = stores.announcements.add()

@@ -2,7 +2,6 @@
 import type { History } from '@claudemesh/history'
 import { type DaemonPaths, type EventType, MeshError } from '@claudemesh/protocol'
 import type { SinkEvent } from '@claudemesh/sinks'
-import type { DaemonConfig } from '../config/config.ts'
 import type { Events } from '../events/events.ts'
 import type { Closing } from '../lifecycle/closing.ts'
 import type { Log } from '../log.ts'
@@ -12,7 +11,6 @@ import { Sinks } from '../sinks/sinks.ts'
 
 export interface SinkParts {
   readonly paths: DaemonPaths
-  readonly config: () => DaemonConfig
   /** Null when there is none. */
   readonly history: History | null
   readonly events: Events
@@ -34,7 +32,6 @@ export function composeSinks(o: SinkParts): Sinks {
   const sinks = new Sinks({
     directory: paths.sinks,
     history,
-    configured: o.config().sinks,
     sections: new SinkSections(paths.config),
     onEvent: (event) => tell(event, o),
     runtime,

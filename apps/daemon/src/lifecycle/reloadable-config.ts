@@ -32,7 +32,9 @@ export class ReloadableConfig {
     const next = loadConfig(this.#sources)
     assertUsable(next.config)
     const before = new Map(this.#loaded.entries.map(({ name, value }) => [name, JSON.stringify(value)]))
-    const changed = next.entries.filter(({ name, value }) => before.get(name) !== JSON.stringify(value))
+    const after = new Set(next.entries.map(({ name }) => name))
+    const gone = this.#loaded.entries.filter(({ name }) => !after.has(name))
+    const changed = [...next.entries.filter(({ name, value }) => before.get(name) !== JSON.stringify(value)), ...gone]
     this.#loaded = next
     return {
       changed: changed.map(({ name }) => name),

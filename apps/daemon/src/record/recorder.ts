@@ -5,8 +5,9 @@
  *    that after a crash at any point it goes on behind the last row that there is.
  * 2. An announcement is forgotten only after its row is on the disk.
  * 3. Messages read back from the broker's history were recorded when they came: they are passed over.
- * 4. A history that was there before and does not know a source goes on at its end: what was told elsewhere, by a home that
- *    this one was restored from or by files that were moved away, is not told again.
+ * 4. A history that was there before and does not know a source, or is older than what was exported of it, goes on at the
+ *    end of its sources: what was told elsewhere, by a home that this one was restored from, by files that were moved away
+ *    or have been replaced by older ones, is not told again.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { History, HistoryContent, Partition, SourceCursor } from '@claudemesh/history'
@@ -107,10 +108,10 @@ export class Recorder {
     // Decided once for all sources: with its first row the history is not new any more.
     const { isNew } = history
     const begin = (partition: Partition, ends: Readonly<Record<string, readonly [string, number]>>) => {
-      const missing = Object.entries(ends).filter(([source]) => history.cursor(partition, source) === null)
-      const cursors = missing.map(([source, [generation, position]]) => {
-        return { source, generation, position: isNew ? 0 : position }
-      })
+      const all = Object.entries(ends).map(([source, [generation, position]]) => ({ source, generation, position }))
+      if (history.isOvertaken(partition)) return this.#passOver(partition, all)
+      const missing = all.filter(({ source }) => history.cursor(partition, source) === null)
+      const cursors = missing.map((cursor) => ({ ...cursor, position: isNew ? 0 : cursor.position }))
       if (cursors.length > 0) history.append(partition, { rows: [], cursors })
     }
     begin(this.#messages, {
@@ -120,6 +121,16 @@ export class Recorder {
     })
     begin(this.#events, { events: [onlyGeneration, events.bounds().lastId] })
     this.#hasBegun = true
+  }
+
+  #passOver(partition: Partition, ends: readonly SourceCursor[]): void {
+    const { history, log } = this.#o
+    const cursors = ends.filter(({ source, generation, position }) => {
+      const known = history.cursor(partition, source)
+      return known === null || known.generation !== generation || known.position < position
+    })
+    history.passOver(partition, cursors)
+    log.warn({ partition: `${partition.dataset}/${partition.source}` }, 'history_older_than_exports')
   }
 
   /** A pause before each batch: what comes together shares a commit, and a message goes its way before it is recorded. */

@@ -3,9 +3,11 @@
  *
  * 1. What sinks are made of is loaded when there is one: most daemons have none.
  * 2. The history keeps rows for the sinks that are configured, and for no others.
+ * 3. Sinks are opened and closed one change after the other, so that nobody finds two of one name.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { History } from '@claudemesh/history'
 import { type HistoryRow, MeshError } from '@claudemesh/protocol'
 import type { ArchivePage, NewSink, Sink, SinkResetRequest } from '@claudemesh/protocol/sinks'
@@ -22,7 +24,6 @@ export interface SinksOptions {
   readonly directory: string
   /** Null when there is no history: then nothing is exported. */
   readonly history: History | null
-  readonly configured: readonly SinkConfig[]
   readonly sections: SinkSections
   readonly onEvent: (event: SinkEvent) => void
   readonly runtime: Runtime
@@ -39,22 +40,40 @@ interface OpenSink {
 export class Sinks {
   readonly #o: SinksOptions
   readonly #open = new Map<string, OpenSink>()
-  #opening: Promise<void> = Promise.resolve()
+  /** Done when every change that was begun is. */
+  #changing: Promise<unknown> = Promise.resolve()
 
   constructor(o: SinksOptions) {
     this.#o = o
   }
 
-  /** Opens the sinks that are configured, and goes by their schedules. */
-  start(): void {
-    const { configured, history } = this.#o
-    history?.keepSinks(configured.map(({ name }) => name))
-    this.#opening = this.#openAll(configured)
+  /**
+   * Takes over what is configured: opens what is new, opens anew what has changed, and closes what is gone, whose state stays
+   * where it is. A sink goes on where it was, whatever has changed of it.
+   */
+  configure(configured: readonly SinkConfig[]): void {
+    const { history, log } = this.#o
+    void this.#change(async () => {
+      for (const [name, { config, scheduled }] of [...this.#open]) {
+        if (configured.some((one) => isDeepStrictEqual(one, config))) continue
+        this.#open.delete(name)
+        await scheduled.close()
+        log.info({ sink: name }, 'sink_closed')
+      }
+      for (const config of configured) if (!this.#open.has(config.name)) await this.#tryToOpen(config)
+      try {
+        history?.keepSinks(configured.map(({ name }) => name))
+      } catch (error) {
+        // On a full disk rows are kept for longer than they need be, until the next time.
+        if (!(error instanceof MeshError)) throw error
+        log.error({ err: error }, 'sinks_not_forgotten')
+      }
+    })
   }
 
   /** Ends runs at once; what was not advanced is shipped again by the next start. */
   async close(): Promise<void> {
-    await this.#opening
+    await this.#changing
     await Promise.all([...this.#open.values()].map(({ scheduled }) => scheduled.close()))
   }
 
@@ -64,7 +83,7 @@ export class Sinks {
   }
 
   async list(): Promise<Sink[]> {
-    await this.#opening
+    await this.#changing
     return await Promise.all([...this.#open.values()].map(view))
   }
 
@@ -74,24 +93,27 @@ export class Sinks {
 
   /** @throws MeshError `sink_exists`, `config_invalid` when its parts do not go together */
   async add({ name, ...keys }: NewSink): Promise<Sink> {
-    await this.#opening
-    if (this.#open.has(name)) throw new MeshError('sink_exists', { detail: `There is a sink ${name}` })
     const config = toSinkConfig(name, new Map(Object.entries(keys)) as Parameters<typeof toSinkConfig>[1])
     if (typeof config === 'string') throw new MeshError('invalid_request', { detail: `The sink ${name}: ${config}` })
-    this.#o.sections.add(name, keys)
-    await this.#openOne(config)
+    await this.#change(async () => {
+      if (this.#open.has(name)) throw new MeshError('sink_exists', { detail: `There is a sink ${name}` })
+      this.#o.sections.add(name, keys)
+      await this.#openOne(config)
+    })
     return await this.get(name)
   }
 
   /** @throws MeshError `sink_unknown` */
   async remove(name: string): Promise<void> {
-    const { scheduled } = await this.#find(name)
-    this.#o.sections.remove(name)
-    await scheduled.close()
-    this.#open.delete(name)
-    rmSync(join(this.#o.directory, name), { recursive: true, force: true })
-    syncDirectory(this.#o.directory)
-    this.#o.history?.keepSinks([...this.#open.keys()])
+    await this.#change(async () => {
+      const { scheduled } = this.#get(name)
+      this.#o.sections.remove(name)
+      await scheduled.close()
+      this.#open.delete(name)
+      rmSync(join(this.#o.directory, name), { recursive: true, force: true })
+      syncDirectory(this.#o.directory)
+      this.#o.history?.keepSinks([...this.#open.keys()])
+    })
   }
 
   async run(name: string) {
@@ -143,20 +165,29 @@ export class Sinks {
   }
 
   async #find(name: string): Promise<OpenSink> {
-    await this.#opening
+    await this.#changing
+    return this.#get(name)
+  }
+
+  #get(name: string): OpenSink {
     const found = this.#open.get(name)
     if (found === undefined) throw new MeshError('sink_unknown', { detail: `There is no sink ${name}` })
     return found
   }
 
-  async #openAll(configured: readonly SinkConfig[]): Promise<void> {
-    for (const config of configured) {
-      try {
-        await this.#openOne(config)
-      } catch (error) {
-        // The others go on; its record says what is wrong with it.
-        this.#o.log.error({ sink: config.name, err: error }, 'sink_not_opened')
-      }
+  #change(work: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(work)
+    // Whoever asked for it is told.
+    this.#changing = done.catch(() => undefined)
+    return done
+  }
+
+  async #tryToOpen(config: SinkConfig): Promise<void> {
+    try {
+      await this.#openOne(config)
+    } catch (error) {
+      // The others go on; its record says what is wrong with it.
+      this.#o.log.error({ sink: config.name, err: error }, 'sink_not_opened')
     }
   }
 

@@ -12,8 +12,10 @@ import { exportPartition } from '../export-partition.ts'
 import { formatPartition, type Partition, type RowSource } from '../row-source.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Sink } from '../sink.ts'
+import { acknowledge } from './acknowledge.ts'
 import { respoolAfter } from './respool.ts'
 import type { Schedule } from './schedule.ts'
+import type { SinkEvent, UnnamedSinkEvent } from './sink-event.ts'
 import type { SinkRecord } from './sink-record.ts'
 import { SinkState } from './sink-state.ts'
 import { countBehind, type SinkStatus, type SinkSummary, type StatusParts, statusOf, summaryOf } from './sink-status.ts'
@@ -33,15 +35,6 @@ export interface ScheduledSinkOptions {
   readonly onEvent: (event: SinkEvent) => void
 }
 
-/** What somebody may want to know as it happens. */
-export type SinkEvent = { readonly sink: string } & (
-  | { readonly type: 'exported'; readonly partition: string; readonly rows: number }
-  | { readonly type: 'lost'; readonly partition: string; readonly rows: number }
-  | { readonly type: 'failed'; readonly partition: string; readonly failures: number; readonly error: unknown }
-  | { readonly type: 'recovered'; readonly partition: string }
-  | { readonly type: 'stopped'; readonly error: unknown }
-)
-
 export type SinkRun = NonNullable<SinkRecord['last_run']>
 
 /** The clock of the host may step while a sink waits: it looks again at least so often. */
@@ -59,7 +52,7 @@ export class ScheduledSink {
   #nextAt: number | null
   #stopped: MeshError | null = null
 
-  /** @throws MeshError `sink_stopped`, `insufficient_storage`, `storage_failed`, `unsafe_permissions` */
+  /** @throws MeshError `insufficient_storage`, `storage_failed`, `unsafe_permissions` */
   constructor(o: ScheduledSinkOptions) {
     this.#o = o
     this.#state = SinkState.open({ directory: o.directory, nextId: o.runtime.nextId })
@@ -80,18 +73,21 @@ export class ScheduledSink {
    * @throws MeshError `sink_stopped`; failures of partitions are in what it returns
    */
   async run(): Promise<SinkRun> {
+    this.#assertOpen()
     this.#run ??= this.#begin({ everything: true })
     return await this.#run.done
   }
 
   /** Ends the run under way, and runs no more by the schedule, also after a restart. */
   async pause(): Promise<void> {
+    this.#assertOpen()
     this.#state.change({ paused: true })
     await this.#endRun()
     this.#wake()
   }
 
   resume(): void {
+    this.#assertOpen()
     this.#state.change({ paused: false })
     this.#wake()
   }
@@ -105,6 +101,7 @@ export class ScheduledSink {
     await this.#endRun()
     const { sink, runtime, source, name } = this.#o
     const seq = to === 'from-destination' ? ((await sink.lastExported(partition)) ?? 0) : to
+    this.#assertOpen()
     this.#state.reset(partition, { to: seq, at: runtime.now() })
     source.acknowledge(name, partition, seq)
     this.#look()
@@ -140,6 +137,11 @@ export class ScheduledSink {
     await this.#o.sink.close()
   }
 
+  /** Its state may be another one's by now, who goes on with it. */
+  #assertOpen(): void {
+    this.#closing.signal.throwIfAborted()
+  }
+
   #about(): StatusParts {
     const { name, source } = this.#o
     const phase = this.#state.record.paused ? 'paused' : this.#run === null ? 'waiting' : 'running'
@@ -155,9 +157,7 @@ export class ScheduledSink {
     const { source, name } = this.#o
     const before = this.#stopped
     try {
-      for (const partition of this.partitions()) {
-        source.acknowledge(name, partition, this.#state.watermark(partition)?.acked.seq ?? 0)
-      }
+      for (const partition of this.partitions()) acknowledge(partition, { name, source, state: this.#state })
       this.#stopped = null
     } catch (error) {
       if (!(error instanceof MeshError) || error.code !== 'sink_stopped') throw error
@@ -282,12 +282,10 @@ export class ScheduledSink {
     this.#wait.abort()
   }
 
-  #tell(event: DistributiveOmit<SinkEvent, 'sink'>): void {
+  #tell(event: UnnamedSinkEvent): void {
     this.#o.onEvent({ ...event, sink: this.#o.name })
   }
 }
-
-type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
 
 function earliest(times: readonly (number | null)[]): number | null {
   const known = times.filter((time) => time !== null)

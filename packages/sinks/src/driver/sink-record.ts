@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
-import { ensurePrivateDirectory, writeFileAtomic } from '@claudemesh/storage'
+import { ensurePrivateDirectory, toStorageError, writeFileAtomic } from '@claudemesh/storage'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -92,6 +92,6 @@ function readJson(path: string): unknown {
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw error
+    throw toStorageError(error, path)
   }
 }

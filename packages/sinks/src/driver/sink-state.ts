@@ -3,37 +3,47 @@
  *
  * 1. A partition is begun by its watermark first and its entry in the record second: an entry without a watermark means that
  *    the watermark was lost.
- * 2. What was lost or cannot be read stops the sink until an operator says how far its destination is.
+ * 2. What was lost or cannot be read stops the sink until an operator says how far its destination is. A record that cannot
+ *    be read stops all of it; the first reset founds it anew, with the watermarks that are there.
  */
 import { MeshError } from '@claudemesh/protocol'
 import { crashPoint } from '@claudemesh/storage'
 import { formatPartition, type Partition } from '../row-source.ts'
 import { begin, reset, type Watermark } from '../watermark/states.ts'
-import { WatermarkFile } from '../watermark/watermark-file.ts'
+import { listWatermarks, WatermarkFile } from '../watermark/watermark-file.ts'
 import { type Respool, type SinkRecord, SinkRecordFile } from './sink-record.ts'
 
 export class SinkState {
   readonly #directory: string
   readonly #file: SinkRecordFile
   #record: SinkRecord
+  /** Why the record cannot be used that is on the disk; null: it can. */
+  #damage: MeshError | null
 
   /**
    * Opens the state of a sink, or founds it with a new id.
    *
-   * @throws MeshError `sink_stopped`, `insufficient_storage`, `storage_failed`, `unsafe_permissions`
+   * @throws MeshError `insufficient_storage`, `storage_failed`, `unsafe_permissions`
    */
   static open(o: { readonly directory: string; readonly nextId: () => string }): SinkState {
     const file = new SinkRecordFile(o.directory)
-    const found = file.read()
-    const record = found ?? { v: 1, id: o.nextId(), paused: false, last_run: null, partitions: [] }
-    if (found === null) file.write(record)
-    return new SinkState(o.directory, file, record)
+    const founded: SinkRecord = { v: 1, id: o.nextId(), paused: false, last_run: null, partitions: [] }
+    try {
+      const found = file.read()
+      if (found === null) file.write(founded)
+      return new SinkState({ directory: o.directory, file, record: found ?? founded, damage: null })
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.code !== 'sink_stopped') throw error
+      const partitions = listWatermarks(o.directory).map((partition) => ({ ...partition, respool: null }))
+      return new SinkState({ directory: o.directory, file, record: { ...founded, partitions }, damage: error })
+    }
   }
 
-  private constructor(directory: string, file: SinkRecordFile, record: SinkRecord) {
-    this.#directory = directory
-    this.#file = file
-    this.#record = record
+  private constructor(o: { directory: string; file: SinkRecordFile; record: SinkRecord; damage: MeshError | null }) {
+    this.#directory = o.directory
+    this.#file = o.file
+    this.#record = o.record
+    this.#damage = o.damage
   }
 
   get record(): SinkRecord {
@@ -42,6 +52,7 @@ export class SinkState {
 
   /** Changes the record on the disk and then here. @throws as writing it does; nothing is changed then */
   change(changed: Partial<Pick<SinkRecord, 'paused' | 'last_run' | 'partitions'>>): void {
+    if (this.#damage !== null) throw this.#damage
     const record = { ...this.#record, ...changed }
     this.#file.write(record)
     this.#record = record
@@ -57,6 +68,7 @@ export class SinkState {
    * @throws MeshError `sink_stopped`
    */
   watermark(partition: Partition): Watermark | null {
+    if (this.#damage !== null) throw this.#damage
     const found = this.watermarkFile(partition).read()
     if (found !== null || this.#entry(partition) === undefined) return found
     throw new MeshError('sink_stopped', { detail: `the watermark of ${formatPartition(partition)} is gone` })
@@ -76,6 +88,8 @@ export class SinkState {
   reset(partition: Partition, o: { readonly to: number; readonly at: number }): void {
     const file = this.watermarkFile(partition)
     file.write(reset(readable(file), o))
+    if (this.#damage !== null) this.#file.write(this.#record)
+    this.#damage = null
     this.#putEntry(partition, null)
   }
 

@@ -2,15 +2,17 @@
  * The watermark of one partition on the disk: `<sink>/<dataset>/<source>.json`, replaced whole. What cannot be read is
  * told apart from what is not there, and neither is ever taken for an empty one.
  */
-import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { MeshError } from '@claudemesh/protocol'
-import { ensurePrivateDirectory, writeFileAtomic } from '@claudemesh/storage'
+import { ensurePrivateDirectory, toStorageError, writeFileAtomic } from '@claudemesh/storage'
 import { Compile } from 'typebox/compile'
 import { formatPartition, type Partition } from '../row-source.ts'
 import { isConsistent, type Watermark, watermarkSchema } from './states.ts'
 
 const check = Compile(watermarkSchema)
+
+const extension = '.json'
 
 /** Names of datasets and sources are names of files. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9=_.-]{0,127}$/
@@ -26,12 +28,12 @@ export class WatermarkFile {
       throw new MeshError('invalid_request', { detail: `${formatPartition(o.partition)} names no partition` })
     }
     this.#partition = o.partition
-    this.#path = join(o.directory, dataset, `${source}.json`)
+    this.#path = join(o.directory, dataset, `${source}${extension}`)
   }
 
   /**
    * @returns null when there is no such file
-   * @throws MeshError `sink_stopped`: it is there and cannot be used
+   * @throws MeshError `sink_stopped`: it is there and cannot be used; `storage_failed`
    */
   read(): Watermark | null {
     const text = this.#readText()
@@ -54,7 +56,7 @@ export class WatermarkFile {
       return readFileSync(this.#path, 'utf8')
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-      throw error
+      throw toStorageError(error, this.#path)
     }
   }
 }
@@ -66,4 +68,14 @@ function parse(text: string): unknown {
     // What is no JSON fits no schema.
     return undefined
   }
+}
+
+/** The partitions of which a sink has a watermark, whether it can be used or not. @param directory that of the sink */
+export function listWatermarks(directory: string): readonly Partition[] {
+  const datasets = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return datasets.flatMap(({ name: dataset }) =>
+    readdirSync(join(directory, dataset))
+      .filter((name) => name.endsWith(extension) && !name.startsWith('.'))
+      .map((name) => ({ dataset, source: basename(name, extension) })),
+  )
 }

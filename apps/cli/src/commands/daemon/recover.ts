@@ -70,6 +70,7 @@ const sentences = {
 const plans = {
   salvage: 'what can be read would be put into a new one; ',
   renew: 'it would be begun anew; ',
+  none: '',
 } as const
 
 function more(faults: number): string {

@@ -16,8 +16,11 @@ import {
 import { completeSalvaged } from '../../inbox/statements.ts'
 import type { Runtime } from '../../runtime.ts'
 
-/** How a damaged store comes back. `salvage`: what can be read goes into a new one. `renew`: the daemon makes it anew. */
-export type Remedy = 'salvage' | 'renew'
+/**
+ * How a damaged store comes back. `salvage`: what can be read goes into a new one. `renew`: the daemon makes it anew. `none`:
+ * a person has to say what is to be.
+ */
+export type Remedy = 'salvage' | 'renew' | 'none'
 
 export interface RecoverableStore {
   readonly name: string
@@ -56,10 +59,12 @@ export interface Place {
   readonly artifacts: RecoverableStore | null
   /** Null: where other daemons use it too. */
   readonly spaces: RecoverableStore | null
+  /** One for each partition of the history, and for each sink. */
+  readonly records: readonly RecoverableStore[]
 }
 
 /** All of them, in the order in which a daemon opens them. */
-export function storesOf({ paths, artifacts, spaces }: Place): readonly RecoverableStore[] {
+export function storesOf({ paths, artifacts, spaces, records }: Place): readonly RecoverableStore[] {
   return [
     salvageable({
       name: 'outbox',
@@ -91,6 +96,7 @@ export function storesOf({ paths, artifacts, spaces }: Place): readonly Recovera
       salvage: () => ({ tables: [], notes: [] }),
     },
     ...[artifacts, spaces].filter((store) => store !== null),
+    ...records,
   ]
 }
 

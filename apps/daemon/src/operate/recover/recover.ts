@@ -33,6 +33,8 @@ import {
   storesOf,
 } from './damaged-stores.ts'
 import { exportDead } from './export-dead.ts'
+import { partitionsOf } from './history-partitions.ts'
+import { sinkStatesOf } from './sink-states.ts'
 import { spacesOf } from './spaces.ts'
 
 interface RecoveryRequest {
@@ -81,6 +83,7 @@ export async function recoverHome(o: RecoveryRequest): Promise<Recovery> {
     paths,
     artifacts: artifactsOf(registryConfigOf({ paths, config: artifacts, runtime })),
     spaces: spacesOf({ paths, config: spaces }),
+    records: [...partitionsOf(paths.history), ...sinkStatesOf(paths.sinks)],
   }
   ensurePrivateDirectory(paths.directory)
   const lock = FileLock.acquire(paths.lock)
@@ -132,7 +135,7 @@ async function bringBack(o: {
 }): Promise<Done> {
   const { place, damaged, runtime } = o
   const { paths } = place
-  if (damaged.length === 0) return nothingDone
+  if (damaged.every(({ remedy }) => remedy === 'none')) return nothingDone
   // Of an attempt that was killed before it moved anything: the store may have changed since.
   for (const { path } of storesOf(place)) rmSync(salvagedPath(path), { recursive: true, force: true })
   const salvaged = new Map<RecoverableStore, Salvaged>()
