@@ -1,8 +1,10 @@
 /** A member in a file: consistent while its daemon runs, sealed, and back without a message sent twice. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import type { Identity, OutboxDetail, TopicList } from '@claudemesh/protocol'
+import type { HistoryRow, Identity, OutboxDetail, TopicList } from '@claudemesh/protocol'
 import type { HistoryStats } from '@claudemesh/protocol/history'
+import type { SinkList, SinkRunView } from '@claudemesh/protocol/sinks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { jsonlWriter } from '../../packages/sinks/src/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { TestMember, TestMesh } from '../support/mesh.ts'
 import { sendUntilAcknowledged } from '../support/traffic.ts'
@@ -77,6 +79,63 @@ describe('a backup', { timeout: 120_000 }, () => {
     await eventually('what came before is there too', async () =>
       ['from before', 'after'].every(isIn(await textsIn(restored))),
     )
+    await restored.kill()
+    await alice.start()
+  })
+
+  test('of a host that exports: the restored one exports what it records, and nothing that the other has', async () => {
+    const exports = `${mesh.directory}/exports`
+    const run = async (member: TestMember, name: string) =>
+      (await member.request({ method: 'POST', path: `/v1/sinks/${name}/run`, body: {} })).json as SinkRunView
+    const send = async (member: TestMember, message: string) => {
+      await member.send({ to: '@bob', message }, '?wait=20000&until=delivered')
+      await eventually('it is recorded', async () => {
+        const { json } = await member.request({ method: 'GET', path: '/v1/history/query?direction=sent&limit=500' })
+        return (json as { readonly rows: readonly HistoryRow[] }).rows.some(({ body }) => body === message)
+      })
+    }
+    for (const name of ['lake', 'idle']) {
+      const sink = { name, destination: `file://${exports}/${name}`, writer: 'jsonl', schedule: '0 0 1 1 *' }
+      await alice.request({ method: 'POST', path: '/v1/sinks', body: sink })
+    }
+    await alice.request({ method: 'POST', path: '/v1/sinks/idle/pause', body: {} })
+    await send(alice, 'exported before the backup')
+    expect(await run(alice, 'lake')).toMatchObject({ error: null })
+    await send(alice, 'waits when the backup is made')
+    const path = backUp(alice, ['--with-outbox'])
+    await send(alice, 'after the backup')
+    expect(await run(alice, 'lake')).toMatchObject({ error: null })
+    await alice.kill()
+
+    const restored = restore(path, 'alice')
+    await restored.start()
+    await send(restored, 'of the restored home')
+    expect(await run(restored, 'lake')).toMatchObject({ error: null, lost: 0 })
+    const { sinks } = (await restored.request({ method: 'GET', path: '/v1/sinks' })).json as SinkList
+    expect(sinks.map(({ name, phase }) => [name, phase]).toSorted()).toEqual([
+      ['idle', 'paused'],
+      ['lake', 'waiting'],
+    ])
+    const objects = readdirSync(`${exports}/lake`, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.gz'))
+      .toSorted()
+    const rows = (
+      await Promise.all(objects.map((name) => jsonlWriter.decode(readFileSync(`${exports}/lake/${name}`))))
+    ).flat()
+    expect(new Set(rows.map(({ seq }) => seq)).size, 'no seq twice').toBe(rows.length)
+    expect(new Set(rows.map(({ row_id }) => row_id)).size, 'no row twice').toBe(rows.length)
+    const texts = rows.filter(({ direction }) => direction === 'sent').map(({ body }) => body)
+    for (const text of ['exported before the backup', 'waits when the backup is made', 'after the backup']) {
+      expect(texts).toContain(text)
+    }
+    expect(texts).toContain('of the restored home')
+    const seqs = objects.map((name) => /S\.(\d+)-(\d+)/.exec(name)?.slice(1).map(Number) ?? [])
+    const gap = 1_000_000_000
+    const isOfOneHome = ([since = 0, until = 0]: readonly number[]) => until < gap || since >= gap
+    expect(
+      seqs.filter((range) => !isOfOneHome(range)),
+      'ranges of the two homes do not meet',
+    ).toEqual([])
     await restored.kill()
     await alice.start()
   })

@@ -104,12 +104,13 @@ export class Seqs {
  * A mark as it was, for a history that goes on elsewhere or again: the seqs that were given after it was made are passed over.
  *
  * @param bytes of the file of a mark; null when there is none
- * @returns the bytes of the mark to put in its place
+ * @returns the text of the mark to put in its place, and up to where it passes over
  */
-export function restoredMark(bytes: Buffer | null, now: number): string {
-  const mark = bytes === null ? null : parse(bytes.toString('utf8'))
-  const known: Mark = mark ?? { v: 1, reserved: 0, jumps: [] }
-  return encode(jumped(known, { at: now, from: known.reserved, reason: 'restored' }))
+export function restoredMark(bytes: Buffer | null, now: number): { readonly text: string; readonly seq: number } {
+  const found = bytes === null ? null : parse(bytes.toString('utf8'))
+  const known: Mark = found ?? { v: 1, reserved: 0, jumps: [] }
+  const mark = jumped(known, { at: now, from: known.reserved, reason: 'restored' })
+  return { text: encode(mark), seq: mark.reserved }
 }
 
 function jumped(mark: Mark, o: Pick<SeqJump, 'at' | 'from' | 'reason'>): Mark {

@@ -21,6 +21,7 @@ export const partNames = [
   'members',
   'outbox',
   'history-seqs',
+  'sinks',
   'mesh',
 ] as const
 
@@ -39,6 +40,7 @@ export function partPath(name: PartName, o: { home: string; slug: string; paths:
     members: paths.membersDatabase,
     outbox: paths.outboxDatabase,
     'history-seqs': seqsPath(paths.history),
+    sinks: paths.sinks,
     mesh: meshFilePath(home, slug),
   }
   return places[name]

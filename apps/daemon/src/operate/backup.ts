@@ -8,13 +8,14 @@
  *    sealed before, by who calls this, so that a restored row is the very one that may have been sent since.
  *
  * It holds no inbox (the broker's history fills one again), no decisions (a push copies them), no history but how far its seqs
- * were given, no local token, and not the host: a backup is made to be
- * restored elsewhere.
+ * were given, of sinks only which there are and whether they are paused, no local token, and not the host: a backup is made to
+ * be restored elsewhere.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { readMeshFile } from '@claudemesh/identity'
 import { daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { sealWithPassphrase } from '@claudemesh/sealing'
+import { snapshotSinks } from '@claudemesh/sinks/state'
 import { snapshotDatabase } from '@claudemesh/storage'
 import { backupReadsMax } from '../limits.ts'
 import { type BackupFacts, type PartName, packBackup, partPath } from './backup-file.ts'
@@ -60,6 +61,8 @@ export async function backUp(o: BackupRequest): Promise<MadeBackup> {
     const path = partPath(part, place)
     if (existsSync(path)) parts.set(part, readFileSync(path))
   }
+  const sinks = snapshotSinks(place.paths.sinks)
+  if (sinks !== null) parts.set('sinks', sinks)
   for (const part of withOutbox ? (['members', 'outbox'] as const) : (['members'] as const)) {
     const image = snapshotDatabase(partPath(part, place))
     if (image !== null) parts.set(part, image)

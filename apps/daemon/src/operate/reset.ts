@@ -127,7 +127,7 @@ function emptyHistory(directory: string, runtime: Runtime): void {
     const path = join(directory, name)
     if (path !== mark) rmSync(path, { recursive: true, force: true })
   }
-  writeFileAtomic(mark, restoredMark(bytes, runtime.now()), { mode: 0o600 })
+  writeFileAtomic(mark, restoredMark(bytes, runtime.now()).text, { mode: 0o600 })
 }
 
 function countWaiting(paths: DaemonPaths, { discardOutbox, runtime }: ResetRequest): number | null {

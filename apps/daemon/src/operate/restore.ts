@@ -6,7 +6,9 @@
  *    as such, belongs to nobody, and is replaced by the next one.
  * 3. What the outbox holds is sent as if the daemon had only been away: rows that were sealed before carry the same
  *    bytes under the same ids, and the broker answers what it has already with 200.
- * 4. A row that was not is noted as restored. Should the broker know its id, then it was sent after the backup: it is
+ * 4. Sinks go on with what the restored home records: its seqs, and they with them, begin behind everything that the other
+ *    home may have exported.
+ * 5. A row that was not is noted as restored. Should the broker know its id, then it was sent after the backup: it is
  *    refused, and the row says so.
  *
  * The host it is restored on is accepted by the next start.
@@ -15,6 +17,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { restoredMark } from '@claudemesh/history'
 import { daemonPaths, homePaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import { openWithPassphrase } from '@claudemesh/sealing'
+import { restoreSinks } from '@claudemesh/sinks/state'
 import {
   crashPoint,
   ensurePrivateDirectory,
@@ -87,7 +90,9 @@ export async function restoreBackup(o: RestoreRequest): Promise<Restored> {
 function removeRemains(pathOf: (name: PartName) => string): void {
   for (const name of partNames) {
     if (name === 'home-config' || name === 'daemon-config') continue
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${pathOf(name)}${suffix}`, { force: true })
+    for (const suffix of ['', '-wal', '-shm', '-journal']) {
+      rmSync(`${pathOf(name)}${suffix}`, { recursive: name === 'sinks', force: true })
+    }
   }
 }
 
@@ -99,25 +104,27 @@ function writeParts(
   const written: PartName[] = []
   const kept: PartName[] = []
   let waiting = 0
+  // What the other home recorded since its backup may have been exported: its seqs are not given again.
+  const mark = restoredMark(parts.get('history-seqs') ?? null, runtime.now())
   for (const name of partNames) {
-    const bytes = name === 'history-seqs' ? passedOver(parts.get(name), runtime) : parts.get(name)
+    const bytes = name === 'history-seqs' ? mark.text : parts.get(name)
     if (bytes === undefined) continue
     // The configuration of the home is for all its meshes, and is its own affair.
     if (name === 'home-config' && existsSync(pathOf(name))) {
       kept.push(name)
       continue
     }
-    writeFileAtomic(pathOf(name), bytes, { mode: 0o600 })
+    if (name === 'sinks') {
+      const { nextId, now } = runtime
+      restoreSinks(pathOf(name), { bytes: Buffer.from(bytes), seq: mark.seq, nextId, now: now() })
+    } else {
+      writeFileAtomic(pathOf(name), bytes, { mode: 0o600 })
+    }
     written.push(name)
     crashPoint('daemon.restore.part-written')
     if (name === 'outbox') waiting = markRestored(pathOf(name), runtime)
   }
   return { parts: written, kept, waiting }
-}
-
-/** What the other home recorded since its backup may have been exported: its seqs are not given again. */
-function passedOver(mark: Buffer | undefined, runtime: Runtime): string {
-  return restoredMark(mark ?? null, runtime.now())
 }
 
 /** Opening it takes back what was on its way, so that every row that is to be sent is noted. */
