@@ -61,6 +61,38 @@ for (const writer of writers) {
       expect(await numbers()).toEqual(countTo(1001))
     })
 
+    test('4.4 blob: what failed is put again from the watermark on, under the same keys, although rows came meanwhile', async () => {
+      const { history, sink, objects, numbers, faults } = exported(writer, {
+        limits: { rowsMax: 400, bytesMax: 1 << 20, chunksMax: 4 },
+      })
+      history.add(500)
+      await sink.run()
+      const acknowledged = objects()
+      history.add(1000)
+      faults.push(null, 'before')
+      expect((await sink.run()).error).toContain('the disk is away')
+      expect((await sink.status()).partitions[0]).toMatchObject({ acked: 500, failures: 1, isShipping: true })
+      const shipped = objects()
+        .filter((path) => !acknowledged.includes(path))
+        .map(digestOf)
+      expect(shipped).toEqual([expect.stringContaining('S.0000000000000500-0000000000000900.')])
+      history.add(100)
+      history.rowsRead = 0
+      expect((await sink.run()).error).toBe(null)
+      expect(history.rowsRead, 'the suffix, and what came to fix its chunk and to write it').toBe(1000 + 2 * 100)
+      expect(objects().map(digestOf)).toEqual(expect.arrayContaining(shipped))
+      expect(objects().map((path) => path.split('/').at(-1)?.split('.')[1])).toEqual([
+        '0000000000000000-0000000000000400',
+        '0000000000000400-0000000000000500',
+        '0000000000000500-0000000000000900',
+        '0000000000000900-0000000000001300',
+        '0000000000001300-0000000000001500',
+        '0000000000001500-0000000000001600',
+      ])
+      expect(await numbers()).toEqual(countTo(1600))
+      expect((await sink.status()).partitions[0]).toMatchObject({ failures: 0, retryAt: null, rowsBehind: 0 })
+    })
+
     test('4.5 blob: an advance that was lost puts the same bytes under the same key, and no second object', async () => {
       const { history, sink, objects, numbers, faults } = exported(writer)
       history.add(100)

@@ -74,6 +74,7 @@ export async function compact(store: PartitionStore, o: Options): Promise<Compac
     throw error
   } finally {
     former.release()
+    await former.removal
   }
 }
 

@@ -6,8 +6,9 @@
  *    beside it, and gets other seqs then. `Partition.newestSeq` syncs what it promises to a reader.
  */
 import { rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { closeDatabase, type Database, openDatabase, syncDirectory } from '@claudemesh/storage'
+import { closeDatabase, type Database, openDatabase, syncDirectory, toStorageError } from '@claudemesh/storage'
 import { type GenerationStatements, prepareStatements } from './statements.ts'
 
 export const migrations = new URL('./schema/', import.meta.url)
@@ -18,6 +19,7 @@ export class Generation {
   readonly sql: GenerationStatements
   #readers = 0
   #isRetired = false
+  #removal: Promise<void> = Promise.resolve()
 
   /** @throws MeshError as `openDatabase` */
   static open(o: { readonly path: string; readonly now: () => number; readonly isChecked?: boolean }): Generation {
@@ -46,6 +48,11 @@ export class Generation {
     closeDatabase(this.db)
   }
 
+  /** Done when its file is gone, if that was begun. */
+  get removal(): Promise<void> {
+    return this.#removal
+  }
+
   /** Closes it at once, and leaves its file. */
   abandon(): void {
     this.db.close()
@@ -61,12 +68,27 @@ export class Generation {
     if (!this.#isRetired || this.#readers > 0 || !this.db.open) return
     // Nothing in it is needed any more: what its log holds need not be moved into it.
     this.db.close()
-    removeGeneration(this.path)
+    this.#removal = removeInBackground(this.path)
   }
 }
 
-/** Removes a generation that nothing refers to. */
+const suffixes = ['-wal', '-shm', '-journal', '']
+
+/** To give back the space of a large file takes a file system longer than an append may wait. */
+async function removeInBackground(path: string): Promise<void> {
+  try {
+    for (const suffix of suffixes) await rm(`${path}${suffix}`, { force: true })
+  } catch {
+    // Nothing refers to it: the next start removes it.
+  }
+}
+
+/** Removes a generation that nothing refers to. @throws MeshError `storage_failed` */
 export function removeGeneration(path: string): void {
-  for (const suffix of ['-wal', '-shm', '-journal', '']) rmSync(`${path}${suffix}`, { force: true })
-  syncDirectory(dirname(path))
+  try {
+    for (const suffix of suffixes) rmSync(`${path}${suffix}`, { force: true })
+    syncDirectory(dirname(path))
+  } catch (error) {
+    throw toStorageError(error, path)
+  }
 }
