@@ -14,7 +14,7 @@ const compilerOptions = {
 }
 
 test('the program in the README of the client compiles strictly, and does what it says', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const blocks = blocksOf(readText(readme)).filter(({ language }) => language === 'ts')
   expect(blocks.length).toBeGreaterThan(7)

@@ -37,6 +37,12 @@ test.concurrent.for(shells)('every line of %s does what it says', { timeout: 240
   console.log([`${path}: ${done}`, ...skipped.map((each) => `  skipped ${each}`)].join('\n'))
 })
 
+test('docs/README.md leads to every document', () => {
+  const index = readText('docs/README.md')
+  const missing = documents.filter((path) => path !== 'README.md' && !index.includes(`(${path.slice('docs/'.length)})`))
+  expect(missing).toEqual(['docs/README.md'])
+})
+
 test('no command stands in an indented block, where nobody would run it', () => {
   const indented = documents.flatMap((path) =>
     withoutFences(readText(path))

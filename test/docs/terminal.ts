@@ -56,7 +56,7 @@ export class Terminal {
         if (this.#answers.length > answered) return this.#answers.slice(answered).trim()
         return this.#shell.exitCode === null ? null : String(this.#shell.exitCode)
       },
-      { withinMs: 60_000 },
+      { withinMs: 180_000 },
     )
     return { status: Number(status), stdout: read(`${path}.out`), notes: read(`${path}.notes`) }
   }
