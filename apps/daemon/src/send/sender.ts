@@ -16,7 +16,7 @@
 import { type Destination, MeshError, type SendResult } from '@claudemesh/protocol'
 import { sendBackoffMsBase, sendDrainMsMax, sendHoldSlackMs, sendRetryMs, sweepRowsMax } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { AcceptClaimOptions, ClaimedRow, ClaimOptions, Outbox } from '../outbox/outbox.ts'
+import type { AcceptClaimOptions, ClaimOptions, Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
 import { type AnswerCounters, Answers } from './answers.ts'
 import { backoffMs } from './backoff.ts'
@@ -80,8 +80,10 @@ export class Sender {
     this.#rounds = new Rounds({ run: () => this.#round(), monotonicMs: options.runtime.monotonicMs })
     options.outbox.claimWithAccepts({
       options: () => this.#optionsForAccepts(),
-      // Before their callers are answered: the broker works on them meanwhile.
-      claimed: (rows) => queueMicrotask(() => this.#transmitClaimed(rows)),
+      claimed: (rows) => {
+        this.#transmitter.take(rows)
+        this.wake()
+      },
     })
   }
 
@@ -168,13 +170,17 @@ export class Sender {
     // A database that failed is for the daemon to leave: it exits, and the next start recovers.
     if (outbox.broken) return
     const time = { now: runtime.now(), monotonicMs: runtime.monotonicMs() }
-    const isDone = this.#attempt(() => {
+    try {
+      this.#transmitTaken()
       const window = this.#windowToShare(time)
       if (window === null) this.#settleThenTransmit(time)
       else this.#afterTransmission(this.#transmitter.settleAndTransmitNext(window, time.now))
       this.#condition = null
-    })
-    if (!isDone) return
+    } catch (error) {
+      if (!isRefusalOfDisk(error)) throw error
+      this.#waitForDisk(error)
+      return
+    }
     if (this.#transmissions.size === 0) this.#onDrained?.()
     const { firstAnswerBy } = this.#transmissions
     const isConnected = this.#window !== null
@@ -191,11 +197,9 @@ export class Sender {
     return window === null ? null : { ...this.#transmitter.claimOptions(window, time.now), seal: sealForKnown }
   }
 
-  #transmitClaimed(rows: readonly ClaimedRow[]): void {
-    const window = this.#window
-    // Their connection has ended: they are taken back with all others that are inflight.
-    if (window === null || this.#mustRelease) return
-    this.#attempt(() => this.#afterTransmission(this.#transmitter.transmitClaimed(rows, window)))
+  #transmitTaken(): void {
+    if (this.#window === null || this.#mustRelease) this.#transmitter.dropTaken()
+    else if (this.#transmitter.transmitTaken(this.#window) === 'full') this.#hold(sendRetryMs)
   }
 
   /**
@@ -223,19 +227,12 @@ export class Sender {
     else if (window !== null) this.#afterTransmission(this.#transmitter.transmitNext(window, time.now))
   }
 
-  /** @returns false when the disk refused: nothing has changed, so the same is tried again */
-  #attempt(work: () => void): boolean {
-    try {
-      work()
-      return true
-    } catch (error) {
-      if (!isRefusalOfDisk(error)) throw error
-      if (this.#condition?.code !== error.code) this.#o.log.error({ err: error }, 'outbox_round_failed')
-      this.#condition = { code: error.code, detail: error.message }
-      this.#hold(sendRetryMs)
-      this.#rounds.askIn(sendRetryMs)
-      return false
-    }
+  /** Nothing has changed, so the same is tried again. */
+  #waitForDisk(error: MeshError): void {
+    if (this.#condition?.code !== error.code) this.#o.log.error({ err: error }, 'outbox_round_failed')
+    this.#condition = { code: error.code, detail: error.message }
+    this.#hold(sendRetryMs)
+    this.#rounds.askIn(sendRetryMs)
   }
 
   /** Takes back everything that was on its way when the connection ended. */

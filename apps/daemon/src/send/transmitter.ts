@@ -54,6 +54,8 @@ type Unsent =
 
 export class Transmitter {
   readonly #o: TransmitterOptions
+  /** Claimed by accepts, and not handed to the connection yet. */
+  #taken: readonly Outgoing[] = []
   #transmitted = 0
 
   constructor(options: TransmitterOptions) {
@@ -71,13 +73,26 @@ export class Transmitter {
     return this.#claimOptions(window, { now, messages: transmissions.size, bytes: transmissions.bytes })
   }
 
+  /** Takes rows that accepts have claimed. They count as on their way from here on. */
+  take(rows: readonly ClaimedRow[]): void {
+    this.#taken = [...this.#taken, ...this.#prepare(rows)]
+  }
+
+  /** Their connection is gone: they are taken back with all others that are inflight. */
+  dropTaken(): void {
+    this.#taken = []
+  }
+
   /**
-   * Sends rows that accepts have claimed.
+   * Sends what accepts have claimed.
    *
    * @throws MeshError `insufficient_storage` or `storage_failed`
    */
-  transmitClaimed(rows: readonly ClaimedRow[], window: SendWindow): TransmitOutcome {
-    return this.#handOver(rows, window)
+  transmitTaken(window: SendWindow): TransmitOutcome {
+    const taken = this.#taken
+    if (taken.length === 0) return 'idle'
+    this.#taken = []
+    return this.#handOver(taken, window)
   }
 
   /**
@@ -124,7 +139,7 @@ export class Transmitter {
   #transmit({ rows, unsealable, postponed }: ClaimOutcome, window: SendWindow): TransmitOutcome {
     for (const row of unsealable) this.#o.answers.noteRefused(row)
     if (rows.length === 0) return unsealable.length + postponed === 0 ? 'idle' : 'sent'
-    return this.#handOver(rows, window)
+    return this.#handOver(this.#prepare(rows), window)
   }
 
   #prepare(rows: readonly ClaimedRow[]): readonly Outgoing[] {
@@ -141,8 +156,8 @@ export class Transmitter {
     })
   }
 
-  #handOver(rows: readonly ClaimedRow[], window: SendWindow): TransmitOutcome {
-    const isTaken = this.#send(this.#prepare(rows), window)
+  #handOver(outgoing: readonly Outgoing[], window: SendWindow): TransmitOutcome {
+    const isTaken = this.#send(outgoing, window)
     crashPoint('daemon.send.after-transmit')
     return isTaken ? 'sent' : 'full'
   }
