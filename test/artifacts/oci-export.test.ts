@@ -114,6 +114,17 @@ describe('an export', () => {
     })
   })
 
+  test('is the original tree for whoever writes each layer under its title, as `oras pull` does', async () => {
+    const { manifest, directory } = await exportSample(samplePackage(contents))
+    const tree = manifest.layers.map((layer) => [
+      layer.annotations?.['org.opencontainers.image.title'],
+      readBlob(directory, layer).toString(),
+    ])
+    expect(Object.fromEntries(tree)).toEqual(
+      Object.fromEntries(Object.entries(contents).map(([path, content]) => [path, Buffer.from(content).toString()])),
+    )
+  })
+
   test('carries signatures as an artifact that refers to the image', async () => {
     const sample = signedPackage()
     const { directory, image, referrers } = await exportSample(sample)

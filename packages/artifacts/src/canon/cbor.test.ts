@@ -86,65 +86,18 @@ describe('canonical CBOR', () => {
   })
 })
 
-const refused: readonly (readonly [code: string, hex: string, what: string])[] = [
-  ['cbor_truncated', '', 'nothing'],
-  ['cbor_truncated', '18', 'a head without its byte'],
-  ['cbor_truncated', '1b 00000000000000', 'a head one byte short'],
-  ['cbor_truncated', '62 61', 'a text one byte short'],
-  ['cbor_truncated', '7b ffffffffffffffff', 'a text of 2^64 - 1 bytes'],
-  ['cbor_truncated', '9b ffffffffffffffff', 'an array of 2^64 - 1 items'],
-  ['cbor_truncated', 'bb 8000000000000000 00', 'a map of 2^63 entries'],
-  ['cbor_truncated', 'a1 6161', 'a map with a key and no value'],
-  ['cbor_truncated', 'a3 6161 01 02', 'a map whose entries need more bytes than there are'],
-  ['cbor_truncated', '82 01', 'an array one item short'],
-  ['cbor_truncated', 'f9 00', 'a float that is cut off'],
-  ['cbor_trailing', '00 00', 'two items'],
-  ['cbor_trailing', '80 f6', 'an item after an empty array'],
-  ['cbor_indefinite', '9f ff', 'an indefinite array'],
-  ['cbor_indefinite', '7f 6161 ff', 'an indefinite text'],
-  ['cbor_indefinite', '5f', 'an indefinite byte string'],
-  ['cbor_indefinite', 'bf ff', 'an indefinite map'],
-  ['cbor_indefinite', 'ff', 'a break'],
-  ['cbor_malformed', '1c', 'additional information 28'],
-  ['cbor_malformed', '3e', 'additional information 30'],
-  ['cbor_malformed', '1f', '31 on an unsigned integer'],
-  ['cbor_malformed', '3f', '31 on a negative integer'],
-  ['cbor_malformed', 'df', '31 on a tag'],
-  ['cbor_malformed', 'f8 18', 'a simple value below 32 in two bytes'],
-  ['cbor_non_shortest', '18 17', '23 in two bytes'],
-  ['cbor_non_shortest', '19 00ff', '255 in three bytes'],
-  ['cbor_non_shortest', '1a 0000ffff', '65535 in five bytes'],
-  ['cbor_non_shortest', '1b 00000000ffffffff', '2^32 - 1 in nine bytes'],
-  ['cbor_non_shortest', '78 01 61', 'a length in two bytes'],
-  ['cbor_non_shortest', '98 01 00', 'a count in two bytes'],
-  ['cbor_non_shortest', '58 01 00', 'a byte string whose length is too long: the head comes before the type'],
-  ['cbor_int_range', '1b 0020000000000000', '2^53'],
-  ['cbor_int_range', '3b 001fffffffffffff', '-2^53'],
-  ['cbor_int_range', '1b ffffffffffffffff', '2^64 - 1'],
-  ['cbor_float', 'f9 0000', '0.0 in half precision'],
-  ['cbor_float', 'fb 3ff8000000000000', '1.5'],
-  ['cbor_float', 'f9 7e00', 'NaN'],
-  ['cbor_simple', 'f7', 'undefined'],
-  ['cbor_simple', 'e0', 'simple value 0'],
-  ['cbor_simple', 'f8 ff', 'simple value 255'],
-  ['cbor_bytes', '40', 'an empty byte string'],
-  ['cbor_tag', 'c0 60', 'a date'],
-  ['cbor_tag', 'c2 41 01', 'a bignum'],
-  ['cbor_key_type', 'a1 01 02', 'a number as a key'],
-  ['cbor_key_type', 'a1 80 02', 'an array as a key'],
-  ['cbor_unsorted_keys', 'a2 6162 01 6161 02', 'b before a'],
-  ['cbor_unsorted_keys', 'a2 626161 01 617a 02', 'aa before z'],
-  ['cbor_duplicate_key', 'a2 6161 01 6161 02', 'a twice'],
-  ['cbor_bad_utf8', '62 c080', 'an overlong form'],
-  ['cbor_bad_utf8', '63 eda080', 'a surrogate'],
-  ['cbor_bad_utf8', '64 f4908080', 'beyond U+10FFFF'],
-  ['cbor_bad_utf8', 'a2 6161 01 61ff 02', 'a key that is not UTF-8'],
-  ['cbor_nul', '61 00', 'U+0000'],
-  ['cbor_nul', 'a1 61 00 01', 'U+0000 in a key'],
-]
+const golden = JSON.parse(readFileSync(new URL('../golden/cbor.json', vectors), 'utf8')) as {
+  readonly accepted: readonly { readonly hex: string; readonly value: CanonicalValue }[]
+  readonly refused: readonly { readonly code: string; readonly hex: string; readonly what: string }[]
+}
+
+test.each(golden.accepted)('$hex is taken, and is what its value encodes to', ({ hex, value }) => {
+  expect(decodeCanonical(bytes(hex))).toEqual(value)
+  expect(Buffer.from(encodeCanonical(value)).toString('hex')).toBe(hex)
+})
 
 describe('CBOR that is not canonical', () => {
-  test.each(refused)('%s: %s (%s)', (code, hex) => {
+  test.each(golden.refused)('$code: $hex ($what)', ({ code, hex }) => {
     expect(codeOf(bytes(hex))).toBe(code)
   })
 
