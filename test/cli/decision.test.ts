@@ -63,21 +63,6 @@ test('what was decided in words is asked for in words', () => {
   expect(decision<SpaceReasons>('why', 'plans', 'nothing')).toEqual({ key: 'nothing', decisions: [] })
 })
 
-test('the lines of docs/spaces.md for one host do what they say', () => {
-  const document = readFileSync(join(import.meta.dirname, '../../docs/spaces.md'), 'utf8')
-  // Spaces that are shared need others, and have tests of their own.
-  const [, section = ''] = document.split('\n## Through the daemon\n')
-  const lines = [...section.matchAll(/^claudemesh (decision .+)$/gm)].map(([, words = '']) => words)
-  const home = new CommandLine()
-  home.json(['init', '--name', 'ada', '--broker', 'ws://127.0.0.1:9'])
-  home.startDaemon('home')
-  for (const words of lines.filter((each) => !each.includes(' watch '))) {
-    const args = [...words.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
-    expect([words, home.run(args).status]).toEqual([words, 0])
-  }
-  expect(lines.length).toBeGreaterThan(5)
-})
-
 describe('append', () => {
   beforeAll(() => void decision('create', 'kinds'))
 
