@@ -9,7 +9,7 @@ import { TestMesh } from '../support/mesh.ts'
 import { seeded } from '../support/seed.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
-const kills = Number(process.env.CLAUDEMESH_TEST_KILLS ?? 10)
+const kills = Number(process.env.CLAUDEMESH_TEST_KILLS ?? 6)
 const sendersPerMember = 3
 const random = seeded()
 

@@ -51,7 +51,8 @@ afterAll(() => console.log(`steps of the relay: killed ${kills} times, on ${engi
 
 for (const { name, open } of engines) {
   describe(`a blob whose broker is killed (${name})`, () => {
-    for (const step of steps) {
+    // The steps of the files are the same on either.
+    for (const step of name === 'SQLite' ? steps : steps.filter((each) => each.startsWith('broker.'))) {
       test(`at ${step} arrives whole, and nothing of it is left after that`, async () => {
         const broker = await open()
         onTestFinished(() => broker.stop())

@@ -1,5 +1,4 @@
 /** Spaces through the client, against a real daemon: what a program relies on beside the routes themselves. */
-import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { openClient } from '@claudemesh/client'
@@ -73,24 +72,4 @@ test('who watches misses nothing over a restart of the daemon, and gets nothing 
   expect(seen).toEqual([1, 2, 3])
   stop.abort()
   await watching
-})
-
-test('the example of the README does what it says', async () => {
-  const client = openClient(homeOf(await startDaemon(foundHome())))
-  const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8')
-  const lines = readme.split('\n').filter((line) => line.includes('client.spaces'))
-  expect(lines.length).toBe(3)
-  const said: unknown[][] = []
-  const console = {
-    log: (...words: unknown[]) => {
-      said.push(words)
-      throw new Error('read enough')
-    },
-  }
-  const AsyncFunction = (async () => undefined).constructor as new (
-    ...text: string[]
-  ) => (...o: object[]) => Promise<void>
-  await expect(new AsyncFunction('client', 'console', lines.join('\n'))(client, console)).rejects.toThrow('read enough')
-  expect(said).toEqual([[1, 'state', { key: 'database', value: 'sqlite' }]])
-  await client.close()
 })

@@ -12,7 +12,7 @@ interface StreamEvent {
   readonly data: Record<string, unknown>
 }
 
-/** A reader of one stream: the text as it came, and the events in it. */
+/** A reader of one stream: the text as it came, and the events in it but for the daemon's own start. */
 class Reader {
   text = ''
   status = 0
@@ -40,7 +40,8 @@ class Reader {
     return this.text.split('\n\n').flatMap((block) => {
       const fields = new Map(block.split('\n').map((line) => [line.split(': ')[0], line.slice(line.indexOf(': ') + 2)]))
       const [id, type, data] = [fields.get('id'), fields.get('event'), fields.get('data')]
-      return id === undefined || type === undefined || data === undefined ? [] : [{ id, type, data: JSON.parse(data) }]
+      if (id === undefined || type === undefined || data === undefined || type === 'daemon_start') return []
+      return [{ id, type, data: JSON.parse(data) }]
     })
   }
 
@@ -76,7 +77,7 @@ describe('GET /v1/events', () => {
     const reader = new Reader(daemon)
     await eventually('the stream is open', () => reader.firstId)
     expect([reader.status, reader.contentType]).toEqual([200, 'text/event-stream; charset=utf-8'])
-    expect(reader.text).toMatch(/^retry: \d+\nid: 0\n\n/)
+    expect(reader.text).toMatch(/^retry: \d+\nid: 1\n\n/)
     await settle(daemon, 3)
     await eventually('three events came', () => reader.events.length === 3)
     expect(reader.events.map((event) => [event.type, event.data['status']])).toEqual([
@@ -150,7 +151,9 @@ describe('GET /v1/events', () => {
       ['5', 'no_longer_stored'],
       ['6', null],
       ['10', null],
-      ['11', 'unknown_id'],
+      // The daemon's start.
+      ['11', null],
+      ['12', 'unknown_id'],
       ['99999999999999999999', 'unknown_id'],
       ['-1', 'unknown_id'],
       ['abc', 'unknown_id'],

@@ -76,7 +76,12 @@ const stores: readonly Store[] = [
       'DELETE FROM topic': 'after a complete list of topics came, which is as long',
     },
   },
-  { name: 'events', prepare: (db) => void new EventStatements(db), later: [], excused: {} },
+  {
+    name: 'events',
+    prepare: (db) => void new EventStatements(db),
+    later: [],
+    excused: { 'DELETE FROM cursor WHERE substr': 'when hooks are configured: a row for each of them' },
+  },
 ]
 
 describe.each(stores)('the statements of $name', ({ name, prepare, later, excused }) => {
