@@ -86,6 +86,7 @@ describe('revocation', () => {
     // To a broker that never let bob in he is nobody.
     const refused = (await carol.send({ to: '@bob', message: 'x' })).json as { code: string }
     expect(['member_revoked', 'recipient_unknown']).toContain(refused.code)
+    await eventually('alice is connected', async () => (await alice.health())?.link.connected)
     await eventually('alice and carol know each other', async () => (await peersOf(alice)).get('carol') === 'active')
   })
 
@@ -114,6 +115,7 @@ describe('revocation', () => {
     const frank = join('frank', token)
     await frank.start()
     await eventually('frank is connected', async () => (await frank.health())?.link.connected)
+    await eventually('alice is connected', async () => (await alice.health())?.link.connected)
     const ids = Array.from({ length: 4 }, (_, n) => `01HZ00000000000000000000${String(n).padStart(2, '0')}`)
     const revoke = (member: TestMember, id: string) =>
       member.request({ method: 'POST', path: `/v1/invites/${id}/revoke` })

@@ -23,6 +23,7 @@ import {
   type Statement,
   syncDirectory,
   synced,
+  toStorageError,
 } from '@claudemesh/storage'
 import { currentGeneration, nextGeneration, pointTo } from './directory.ts'
 import { Generation, migrations, removeGeneration } from './generation.ts'
@@ -222,12 +223,13 @@ function take(seen: Hash, row: RowRecord): void {
   seen.update(`${row.key} ${row.recorded_at} `).update(row.row_id)
 }
 
+/** @throws MeshError `storage_failed` */
 async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+')
   try {
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(path, 'r+')
+    await file.sync().finally(() => file.close())
+  } catch (error) {
+    throw toStorageError(error, path)
   }
 }
 
