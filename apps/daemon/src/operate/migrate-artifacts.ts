@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import type { MigratedStore } from '@claudemesh/artifacts'
 import { daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
-import { ensurePrivateDirectory, FileLock } from '@claudemesh/storage'
+import { ensurePrivateDirectory } from '@claudemesh/storage'
 import { assertDatabaseIsThere, registryConfigOf } from '../artifacts/registry-config.ts'
 import { loadConfig } from '../config/config.ts'
 import { systemRuntime } from '../runtime.ts'
+import { lockStopped } from './lock-stopped.ts'
 
 /** The mesh whose artifacts are meant. */
 interface Place {
@@ -32,13 +33,7 @@ export async function migrateArtifacts(o: Place & { readonly fresh: boolean }): 
   const { artifacts: config } = loadConfig({ home: o.home, mesh: o.slug, flags: {} }).config
   const registryConfig = registryConfigOf({ paths, config, runtime: systemRuntime() })
   ensurePrivateDirectory(paths.directory)
-  const lock = FileLock.acquire(paths.lock)
-  if (lock === null) {
-    throw new MeshError('already_running', {
-      detail: `the daemon of mesh ${o.slug} runs, and has the database of the artifacts`,
-      hint: `Stop it first: \`claudemesh daemon stop --mesh ${o.slug}\`.`,
-    })
-  }
+  const lock = lockStopped(paths, { slug: o.slug, held: 'the database of the artifacts' })
   try {
     if (config.databaseUrl === null) ensurePrivateDirectory(paths.artifacts)
     if (!o.fresh) await assertDatabaseIsThere(registryConfig)

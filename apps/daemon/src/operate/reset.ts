@@ -15,11 +15,12 @@ import { dirname, join } from 'node:path'
 import { restoredMark, seqsPath } from '@claudemesh/history'
 import { readMeshFile } from '@claudemesh/identity'
 import { type DaemonPaths, daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
-import { crashPoint, FileLock, syncDirectory, writeFileAtomic } from '@claudemesh/storage'
+import { crashPoint, syncDirectory, writeFileAtomic } from '@claudemesh/storage'
 import { Events } from '../events/events.ts'
 import { acceptBatchMaxDefault } from '../limits.ts'
 import { Outbox } from '../outbox/outbox.ts'
 import type { Runtime } from '../runtime.ts'
+import { lockStopped } from './lock-stopped.ts'
 
 interface ResetRequest {
   readonly home: string
@@ -68,13 +69,7 @@ export function resetMember(o: ResetRequest): Reset {
   const meshFile = meshFilePath(o.home, o.slug)
   const { memberId, rootSeed } = readMeshFile(meshFile)
   const paths = daemonPaths(o.home, o.slug)
-  const lock = FileLock.acquire(paths.lock)
-  if (lock === null) {
-    throw new MeshError('already_running', {
-      detail: `the daemon of mesh ${o.slug} runs, and has its stores open`,
-      hint: `Stop it first: \`claudemesh daemon stop --mesh ${o.slug}\`.`,
-    })
-  }
+  const lock = lockStopped(paths, { slug: o.slug, held: 'its stores open' })
   try {
     // What an earlier attempt has left is gone in any case.
     const waiting = existsSync(paths.resetBegun) ? 0 : countWaiting(paths, o)

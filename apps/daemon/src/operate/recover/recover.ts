@@ -13,7 +13,6 @@ import { daemonPaths, MeshError, meshFilePath } from '@claudemesh/protocol'
 import {
   crashPoint,
   ensurePrivateDirectory,
-  FileLock,
   type SalvagedTable,
   syncDirectory,
   writeFileAtomic,
@@ -22,6 +21,7 @@ import { registryConfigOf } from '../../artifacts/registry-config.ts'
 import { loadConfig } from '../../config/config.ts'
 import { moveAside } from '../../quarantine.ts'
 import type { Runtime } from '../../runtime.ts'
+import { lockStopped } from '../lock-stopped.ts'
 import { artifactsOf } from './artifacts.ts'
 import {
   examine,
@@ -86,13 +86,7 @@ export async function recoverHome(o: RecoveryRequest): Promise<Recovery> {
     records: [...partitionsOf(paths.history), ...sinkStatesOf(paths.sinks)],
   }
   ensurePrivateDirectory(paths.directory)
-  const lock = FileLock.acquire(paths.lock)
-  if (lock === null) {
-    throw new MeshError('already_running', {
-      detail: `the daemon of mesh ${o.slug} runs, and has its stores open`,
-      hint: `Stop it first: \`claudemesh daemon stop --mesh ${o.slug}\`.`,
-    })
-  }
+  const lock = lockStopped(paths, { slug: o.slug, held: 'its stores open' })
   try {
     const wasInterrupted = existsSync(paths.recoverBegun)
     if (wasInterrupted && o.confirm) putInPlace(place, runtime)
