@@ -1,7 +1,5 @@
 /** 4.9 Several sinks of one history, and what an operator does with them. */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
@@ -16,10 +14,8 @@ import {
 } from '../../packages/sinks/src/index.ts'
 import { keepAll, messages } from '../history/history-under-test.ts'
 import { BatchReceiver, countTo } from '../support/batch-receiver.ts'
+import { canMount, mountSmallDisk } from '../support/small-disk.ts'
 import { ExportedHistory } from './exported-history.ts'
-
-/** Whoever may not mount a disk cannot fill one. */
-const mounts = canMount()
 
 describe('4.9', () => {
   test('two sinks at different speeds have each row once, and retention waits for the slower one', async () => {
@@ -109,25 +105,26 @@ describe('4.9', () => {
   })
 
   for (const place of ['sinks/collector', 'exports'] as const) {
-    test.skipIf(!mounts)(
+    test.skipIf(!canMount)(
       `a disk that is full under ${place} stops nothing for good, and each row is there once`,
       async () => {
         const history = new ExportedHistory()
-        const disk = new SmallDisk(join(history.directory, place))
+        const disk = mountSmallDisk(join(history.directory, place), 512 * 1024)
+        onTestFinished(() => disk.unmount())
         const exports = join(history.directory, 'exports')
         const sink = history.open(new BlobSink({ writer: parquetWriter, destination: new LocalDirectory(exports) }))
         history.add(200)
         await sink.run()
-        disk.fill()
+        disk.fill(0)
         history.add(2000)
         expect((await sink.run()).error).toContain('full')
         const objects = () =>
           readdirSync(exports, { recursive: true, withFileTypes: true })
-            .filter((entry) => entry.isFile() && entry.name !== 'filler')
+            .filter((entry) => entry.isFile() && entry.name !== 'ballast')
             .map((entry) => join(entry.parentPath, entry.name))
             .toSorted()
         expect(objects().filter((path) => path.endsWith('.tmp'))).toEqual([])
-        disk.clear()
+        disk.empty()
         expect((await sink.run()).error).toBe(null)
         const rows = await Promise.all(objects().map((path) => parquetWriter.decode(readFileSync(path))))
         expect(rows.flat().map(({ meta }) => meta?.['n'])).toEqual(countTo(2200))
@@ -194,43 +191,4 @@ test('what was exported as objects is read back in order, each row once, whateve
 function forward(history: ExportedHistory, receiver: BatchReceiver): ForwardSink {
   const plain = { compression: 'gzip' as const, tokenRef: null, signatureKeyRef: null }
   return new ForwardSink({ url: receiver.url, ...plain, runtime: history.time })
-}
-
-/** A disk of 512 KiB. */
-class SmallDisk {
-  readonly #filler: string
-
-  constructor(directory: string) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k,mode=0700', 'tmpfs', directory])
-    onTestFinished(() => void execFileSync('umount', ['-l', directory]))
-    this.#filler = join(directory, 'filler')
-  }
-
-  fill(): void {
-    for (let bytes = 512 * 1024; bytes > 0; bytes = bytes === 4096 ? 0 : bytes / 2) {
-      try {
-        for (;;) writeFileSync(this.#filler, Buffer.alloc(bytes), { flag: 'a' })
-      } catch {
-        // It is as full as pieces of this size make it.
-      }
-    }
-  }
-
-  clear(): void {
-    rmSync(this.#filler)
-  }
-}
-
-function canMount(): boolean {
-  const directory = mkdtempSync(join(tmpdir(), 'claudemesh-test-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory], { stdio: 'ignore' })
-    execFileSync('umount', [directory])
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
 }
