@@ -38,6 +38,15 @@ import { keepRun, mergeInto, type Results } from './results.ts'
 import { sealing } from './sealing.ts'
 import { sinks } from './sinks.ts'
 
+const ofArtifacts: readonly Benchmark[] = [
+  artifactBytes,
+  artifactServing,
+  artifactLog,
+  artifactReplay,
+  artifactReading,
+  artifactWriters,
+  artifactMemory,
+]
 const benchmarks: readonly Benchmark[] = [
   sealing,
   loadGenerator,
@@ -55,13 +64,7 @@ const benchmarks: readonly Benchmark[] = [
   members,
   fanOut,
   reconnect,
-  artifactBytes,
-  artifactServing,
-  artifactLog,
-  artifactReplay,
-  artifactReading,
-  artifactWriters,
-  artifactMemory,
+  ...ofArtifacts,
   decisions,
   history,
   sinks,
@@ -70,17 +73,7 @@ const growths: readonly Growth[] = [brokerGrowth, outboxGrowth, inboxGrowth, eve
 
 const all = [...benchmarks, ...growths]
 /** Names under which several are run. */
-const groups: Readonly<Record<string, readonly Benchmark[]>> = {
-  artifacts: [
-    artifactBytes,
-    artifactServing,
-    artifactLog,
-    artifactReplay,
-    artifactReading,
-    artifactWriters,
-    artifactMemory,
-  ],
-}
+const groups: Readonly<Record<string, readonly Benchmark[]>> = { artifacts: ofArtifacts }
 const wanted = process.argv.slice(2).flatMap((name) => groups[name]?.map((one) => one.name) ?? [name])
 if (wanted[0] === '--plots') {
   const directory = join(process.cwd(), 'docs', 'benchmarks')
